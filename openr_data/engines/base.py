@@ -29,7 +29,7 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """How fast, and where: never part of what a run is. `slots` bounds the sequences generated at once (0: the engine's choice)."""
+    """How fast, and where: never part of what a run is. `slots` bounds the sequences in flight (0: the engine's choice)."""
 
     slots: int = 0
     device: str = "auto"
