@@ -1,13 +1,51 @@
-# Everything runs in environments that these targets make themselves.
-PYTHON ?= $(shell for v in 3.11 3.12 3.13; do command -v python$$v >/dev/null 2>&1 && python$$v -c '' >/dev/null 2>&1 && echo python$$v && break; done || echo python3)
-VENV := .venv
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Every target works in an environment that it makes itself; nothing has to be installed by hand but Python 3.11 or newer.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: quickstart test check format docs wheel clean test-vllm
+.PHONY: quickstart test check format docs wheel test-vllm clean
+
+quickstart: $(READY)  ## A labelled data set from the built-in model, and how well each method found the first wrong step
+	$(OFFLINE) $(BIN)/openr-data quickstart --out quickstart
+
+test: $(READY)  ## The default tests: offline, on a CPU
+	$(OFFLINE) $(BIN)/python -m pytest --cov --cov-report=term
+
+check: $(READY)  ## The gate: style, types, layers, generated documents, the wheel
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python docs/make_cli.py --check
+	$(MAKE) wheel
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)  ## Write docs/cli.md again
+	$(BIN)/python docs/make_cli.py
+
+wheel: $(READY)  ## Build the wheel and test it outside the checkout
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null
+	$(BIN)/python -m pip install --quiet --no-deps --target build/site dist/*.whl
+	cp -r tests pyproject.toml build/
+	cd build && $(OFFLINE) PYTHONPATH=site ../$(BIN)/python -P -m pytest -q -m "not slow and not checkout" tests -p no:cacheprovider
+
+test-vllm: $(READY)  ## The real vLLM tier, in an environment of its own (.venv-vllm)
+	PYTHON=$(PYTHON) sh tests/vllm/run.sh
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	touch $(READY)
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@echo "Installing the pinned environment into .venv (once, a few minutes) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
