@@ -1,0 +1,142 @@
+"""An engine that never pays twice: a completion is durable before anyone sees it, and later answered from the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from openr_data.engines import LoadedEngine, PromptTemplate, sample_seed
+from openr_data.pipelines.runner import gather_or_cancel
+from openr_data.types import Completion, Sampling, Steps
+
+
+class CompletionLog(Protocol):
+    """What the recorder needs of a journal."""
+
+    async def lookup(self, keys: Sequence[bytes], /) -> Mapping[bytes, Completion]: ...
+
+    async def record(self, key: bytes, completion: Completion, /) -> None:
+        """Return only when the completion is durable."""
+        ...
+
+
+class CompletionSource(Protocol):
+    """A journal of another run, read only."""
+
+    async def lookup(self, keys: Sequence[bytes], /) -> Mapping[bytes, Completion]: ...
+
+
+class Tally:
+    """What was generated in this process, for progress and throughput; `reused` came from a journal."""
+
+    def __init__(self) -> None:
+        self.completions = 0
+        self.tokens = 0
+        self.reused = 0
+        self.failed = 0
+
+    def add(self, completion: Completion) -> None:
+        self.completions += 1
+        self.tokens += completion.token_count
+        self.failed += completion.finish_reason == "error"
+
+
+@dataclass(slots=True)
+class Request:
+    task: asyncio.Task[Completion]
+    waiters: int = 0
+
+
+class RecordingEngine:
+    """Wraps a loaded engine; itself an engine. A failed sample (`error`) is not recorded, so a later run asks for it again."""
+
+    def __init__(self, engine: LoadedEngine, log: CompletionLog, reuse: Sequence[CompletionSource] = ()) -> None:
+        self._engine = engine
+        self._log = log
+        self._reuse = reuse
+        self._requests: dict[bytes, Request] = {}
+        self.tally = Tally()
+
+    @property
+    def identity(self) -> str:
+        return self._engine.identity
+
+    @property
+    def template(self) -> PromptTemplate:
+        return self._engine.template
+
+    @property
+    def slots(self) -> int:
+        return self._engine.slots
+
+    def prompt(self, question: str, prefix: Steps, /) -> str:
+        return self._engine.prompt(question, prefix)
+
+    def pieces(self, text: str, /) -> Sequence[str]:
+        return self._engine.pieces(text)
+
+    async def sample(
+        self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
+    ) -> Sequence[Completion]:
+        """Samples are asked for one by one, so that each is durable as soon as it is finished."""
+        prompt = self._engine.prompt(question, prefix)
+        keys = {index: self.key(prompt, sampling, index) for index in range(start, start + n)}
+        known = await self._known(list(keys.values()))
+
+        async def one(index: int) -> Completion:
+            key = keys[index]
+            return known[key] if key in known else await self._shared(key, question, prefix, sampling, index)
+
+        return await gather_or_cancel([one(index) for index in keys])
+
+    def key(self, prompt: str, sampling: Sampling, index: int) -> bytes:
+        """Everything that a completion depends on."""
+        parts = [
+            self._engine.identity,
+            prompt,
+            sampling.temperature,
+            sampling.top_p,
+            sampling.top_k,
+            sampling.max_tokens,
+            [*sampling.stop, *self._engine.template.stop],
+            sample_seed(sampling, prompt, index),
+            index,
+        ]
+        return sha256(json.dumps(parts, ensure_ascii=True).encode()).digest()
+
+    async def _known(self, keys: Sequence[bytes]) -> dict[bytes, Completion]:
+        known = dict(await self._log.lookup(keys))
+        for source in self._reuse:
+            missing = [key for key in keys if key not in known]
+            if not missing:
+                break
+            for key, completion in (await source.lookup(missing)).items():
+                await self._log.record(key, completion)
+                known[key] = completion
+        self.tally.reused += len(known)
+        return known
+
+    async def _shared(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, index: int) -> Completion:
+        """Two callers that want the same sample at the same time wait for one request; it is aborted when nobody waits."""
+        request = self._requests.get(key)
+        if request is None:
+            request = self._requests[key] = Request(asyncio.create_task(self._draw(key, question, prefix, sampling, index)))
+        request.waiters += 1
+        try:
+            return await asyncio.shield(request.task)
+        finally:
+            request.waiters -= 1
+            if not request.waiters:
+                request.task.cancel()
+                self._requests.pop(key, None)
+
+    async def _draw(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, index: int) -> Completion:
+        (completion,) = await self._engine.sample(question, prefix, n=1, sampling=sampling, start=index)
+        if completion.finish_reason != "error":
+            await self._log.record(key, completion)
+        self.tally.add(completion)
+        return completion
