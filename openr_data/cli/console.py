@@ -1,0 +1,23 @@
+"""The two consoles: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+
+from rich.console import Console
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """One JSON object on standard output, for programs."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def fail(message: str) -> None:
+    """One line that says what went wrong; `message` may hold text of a model or a server, so no markup is read."""
+    err.print("error: " + " ".join(message.split()), style="bold red", markup=False, soft_wrap=True)
