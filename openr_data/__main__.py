@@ -1,0 +1,5 @@
+"""`python -m openr_data` is `openr-data`."""
+
+from openr_data.cli import main
+
+main()
