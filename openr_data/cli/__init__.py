@@ -1,1 +1,35 @@
-"""."""
+"""The command line: folds options into one configuration value, calls a pipeline, shows what came out. Computes nothing itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from openr_data.errors import OpenRDataError
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+STORAGE_EXIT = 6
+
+
+def main() -> None:
+    """Run the command; a mistake or fault that a user can act on becomes one line and its exit code."""
+    from openr_data.cli.app import app
+    from openr_data.cli.console import fail
+
+    try:
+        app()
+    except OpenRDataError as error:
+        fail(str(error))
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        fail(f"the disk refused to take data ({os.strerror(error.errno or 0)}); what was acknowledged before is safe, run again to go on")
+        raise SystemExit(STORAGE_EXIT) from None

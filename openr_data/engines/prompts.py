@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openr_data.errors import UsageError
 from openr_data.steps import StepFormat
@@ -64,13 +64,14 @@ TEMPLATES: Mapping[str, PromptTemplate] = {
 """`boxed` puts the instruction in the system turn (Qwen2.5-Math style); `boxed-user` suits models without a system role."""
 
 
-def resolve_template(name: str, *, auto: str) -> PromptTemplate:
-    """The template of that name; `auto` stands for the engine's own choice.
+def resolve_template(name: str, *, auto: str, separator: str | None = None) -> PromptTemplate:
+    """The template of that name; `auto` stands for the engine's own choice, `separator` replaces the template's.
 
     >>> resolve_template("auto", auto="plain").name
     'plain'
     """
     try:
-        return TEMPLATES[auto if name == "auto" else name]
+        template = TEMPLATES[auto if name == "auto" else name]
     except KeyError:
         raise UsageError(f"there is no prompt template '{name}'; choose one of: auto, {', '.join(TEMPLATES)}") from None
+    return template if separator is None else replace(template, separator=separator)

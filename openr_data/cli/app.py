@@ -1,0 +1,42 @@
+"""The application: every command by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from openr_data.cli import builtin, doctor, estimate, generate, inspect, label, quickstart, verify
+
+app = typer.Typer(
+    name="openr-data",
+    help="Process-supervision data: sample solutions, label every step, keep everything.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from openr_data import __version__
+
+        typer.echo(f"openr-data {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Process-supervision data: sample solutions, label every step, keep everything."""
+
+
+app.command()(quickstart.quickstart)
+app.command()(generate.generate)
+app.command()(label.label)
+app.command()(inspect.inspect)
+app.command()(verify.verify)
+app.command()(estimate.estimate)
+app.command()(doctor.doctor)
+app.add_typer(builtin.app, name="builtin")

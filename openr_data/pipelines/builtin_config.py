@@ -1,0 +1,52 @@
+"""What a training run of the built-in policy is: one frozen value. Imports nothing heavy, so that the command line can show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SlipRates:
+    """Chances per line of a training solution. What follows a slip always continues from what was written.
+
+    `masked` slips carry no loss: the policy learns to go on after them, and to revise them, but not to make them. `arithmetic`,
+    `operand` and `skipped` slips are learnt like any other line: the share of such errors that the policy is to show.
+    `revise` is the chance that the next line takes a slip back.
+    """
+
+    masked: float = 0.06
+    arithmetic: float = 0.005
+    operand: float = 0.005
+    skipped: float = 0.007
+    revise: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinTraining:
+    """The model, its data and its optimisation. Lengths are in training steps, so that a run does not depend on the clock.
+
+    `curriculum` is the share of the steps over which the number of operations grows to its maximum, `decay` the share at the
+    end over which the rates fall to zero. From the share `own_from` of the steps on, `own_share` of every batch are solutions
+    that the model itself sampled, with its first wrong line revised or carried on from.
+    """
+
+    seed: int = 1
+    steps: int = 4000
+    batch: int = 64
+    hidden: int = 192
+    layers: int = 3
+    heads: int = 6
+    intermediate: int = 448
+    rope_theta: float = 100.0
+    muon_rate: float = 0.01
+    adamw_rate: float = 0.005
+    warmup: int = 50
+    curriculum: float = 0.3
+    decay: float = 0.4
+    slips: SlipRates = SlipRates()
+    own_from: float = 0.5
+    own_share: float = 0.25
+    own_refresh: int = 40
+    checkpoint_every: int = 200
+    threads: int = 1
+    device: str = "cpu"

@@ -1,0 +1,102 @@
+"""One frozen value per run: what its records depend on (saved, compared on resume) and, apart from it, how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.errors import UsageError
+from openr_data.labelers import LABELERS, LabelConfig
+from openr_data.pipelines.progress import Report, silent
+from openr_data.problems import ProblemSource
+from openr_data.types import Sampling
+
+Mode = Literal["new", "resume", "fork"]
+Truncated = Literal["unknown", "wrong", "graded"]
+GRADER_NAMES = ("math", "exact")
+FORMATS = ("parquet", "arrow")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateConfig:
+    """`openr-data generate`: `solutions` samples per problem. `shard_size` counts problems."""
+
+    source: ProblemSource
+    engine: EngineSpec
+    sampling: Sampling
+    solutions: int = 4
+    grader: str = "math"
+    truncated: Truncated = "unknown"
+    shard_size: int = 500
+    format: str = "parquet"
+
+    def checked(self) -> GenerateConfig:
+        if self.solutions < 1:
+            raise UsageError(f"--solutions must be at least 1, not {self.solutions}")
+        _check(self.grader, self.truncated, self.shard_size, self.format, self.sampling)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRunConfig:
+    """`openr-data label`: the solutions of a run (`source.location` is its directory) or of a file, labelled by one method.
+
+    `answers` names a second file with the reference answers of questions whose rows have none (`None`: not used).
+    """
+
+    source: ProblemSource
+    engine: EngineSpec
+    sampling: Sampling
+    label: LabelConfig = field(default_factory=LabelConfig)
+    answers: ProblemSource | None = None
+    grader: str = "math"
+    shard_size: int = 500
+    format: str = "parquet"
+
+    def checked(self) -> LabelRunConfig:
+        self.label.checked(tuple(LABELERS))
+        _check(self.grader, self.label.truncated, self.shard_size, self.format, self.sampling)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where and how fast: nothing here changes a record. `window` is the number of problems at work (0: fitted to the engine)."""
+
+    out: Path
+    mode: Mode = "new"
+    fork_of: Path | None = None
+    limits: EngineLimits = field(default_factory=EngineLimits)
+    reuse: tuple[Path, ...] = ()
+    window: int = 0
+    max_failures: int = 20
+    strict: bool = False
+    report: Report = silent
+    warn: Callable[[str], None] = lambda _: None
+
+
+def as_plain(config: GenerateConfig | LabelRunConfig) -> dict[str, Any]:
+    """Nested plain values, as saved in run.json and compared field by field."""
+    return _plain(asdict(config))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _check(grader: str, truncated: str, shard_size: int, format: str, sampling: Sampling) -> None:
+    choices = (("--grader", grader, GRADER_NAMES), ("--truncated", truncated, ("unknown", "wrong", "graded")))
+    for name, value, allowed in (*choices, ("--format", format, FORMATS)):
+        if value not in allowed:
+            raise UsageError(f"{name} is one of {', '.join(allowed)}, not '{value}'")
+    if shard_size < 1:
+        raise UsageError(f"--shard-size must be at least 1, not {shard_size}")
+    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1 or sampling.top_k < 0 or sampling.max_tokens < 1:
+        raise UsageError("sampling needs --temperature >= 0, 0 < --top-p <= 1, --top-k >= 0 and --max-tokens >= 1")
