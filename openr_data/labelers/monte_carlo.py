@@ -1,0 +1,125 @@
+"""The one measurement of every labeler: continue a prefix n times and grade each result. Knows no search and no labels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any, Literal, Protocol, TypeVar
+
+from openr_data.errors import ContextOverflow, EngineError
+from openr_data.labelers.spans import TokenSpans
+from openr_data.types import Completion, Cost, Engine, Grader, Node, Problem, Rollout, Sampling, Solution, Steps, Verdict
+
+T = TypeVar("T")
+
+Truncated = Literal["unknown", "wrong", "graded"]
+"""What a rollout that met the token limit counts as: undecided, a failure, or whatever its grade says."""
+
+
+class Splitter(Protocol):
+    """How the text of a rollout becomes steps: `StepFormat` (semantic steps) or `TokenSpans` (OmegaPRM's token spans)."""
+
+    def split(self, text: str, /) -> Steps: ...
+
+    def join(self, steps: Sequence[str], /) -> str: ...
+
+    def open(self, steps: Sequence[str], /) -> str:
+        """The text that is continued after these steps."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarlo:
+    """Measures prefixes. `engine` renders prefixes with the same separator as `steps` (the empty one for token spans).
+
+    `sampler` names the engine in solutions that are made of rollouts.
+    """
+
+    engine: Engine
+    grader: Grader
+    sampling: Sampling
+    steps: Splitter
+    truncated: Truncated = "unknown"
+    sampler: str = ""
+
+    async def measure(self, problem: Problem, prefix: Steps, n: int, start: int = 0) -> Node:
+        """Rollouts `start .. start+n-1` from `prefix`, all kept (OmegaPRM, arXiv 2406.06592, Eq. 1).
+
+        The graded text is the prefix with its continuation: the answer may already stand in the prefix. A sample that failed
+        in the engine and an answer that could not be graded are undecided, never negative. Raises `EngineError`, except for a
+        prefix that does not fit the context: its rollouts are undecided with the reason `context_overflow`.
+        """
+        try:
+            completions = await self.engine.sample(problem.question, prefix, n=n, sampling=self.sampling, start=start)
+        except ContextOverflow:
+            rollouts = [_refused(start + i) for i in range(n)]
+        else:
+            if len(completions) != n:
+                raise EngineError(f"the engine returned {len(completions)} samples where {n} were asked for")
+            text = self.steps.open(prefix)
+            rollouts = await concurrently(self._grade(text, completion, problem.answer) for completion in completions)
+        return Node(node_id(problem, self.steps.open(prefix)), problem.id, "", prefix, tuple(rollouts))
+
+    async def _grade(self, prefix: str, completion: Completion, answer: str) -> Rollout:
+        if completion.finish_reason == "error":
+            return Rollout(completion, Verdict("unknown", "engine_error"))
+        if completion.finish_reason == "length" and self.truncated != "graded":
+            return Rollout(completion, Verdict(self.truncated, "truncated"))
+        return Rollout(completion, await self.grader(prefix + completion.text, answer))
+
+    def fitted(self, solutions: Sequence[Solution], root: Node | None = None) -> tuple[MonteCarlo, tuple[Solution, ...]]:
+        """The measurement and the solutions in the steps that are searched.
+
+        Semantic steps stay as they came. Token spans take their unit from the mean length of these solutions and of the root's
+        rollouts, and the solutions are cut again.
+        """
+        if not isinstance(self.steps, TokenSpans):
+            return self, tuple(solutions)
+        texts = [self.steps.source.join(solution.steps) for solution in solutions]
+        drawn = [rollout.completion.text for rollout in root.rollouts] if root else []
+        spans = self.steps.fitted([*texts, *drawn])
+        cut = tuple(replace(solution, steps=spans.split(text)) for solution, text in zip(solutions, texts, strict=True))
+        return replace(self, steps=spans), cut
+
+
+def node_id(problem: Problem, text: str) -> str:
+    """A stable id of a prefix: 16 bytes of a hash of the problem's id and the text that is continued."""
+    return blake2b(f"{problem.id}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def merge(first: Node, second: Node) -> Node:
+    """Two measurements of one prefix as one: a sample index counts once, so counts add only where the indices differ."""
+    if first.id != second.id:
+        raise ValueError("only measurements of the same prefix can be merged")
+    known = {rollout.completion.index for rollout in first.rollouts}
+    new = [rollout for rollout in second.rollouts if rollout.completion.index not in known]
+    return replace(first, rollouts=tuple(sorted((*first.rollouts, *new), key=lambda rollout: rollout.completion.index)))
+
+
+def cost_of(nodes: Iterable[Node]) -> Cost:
+    """What the rollouts kept in these nodes cost: their number and their generated tokens."""
+    rollouts = [rollout for node in nodes for rollout in node.rollouts]
+    return Cost(len(rollouts), sum(rollout.completion.token_count for rollout in rollouts))
+
+
+def why_undecided(node: Node) -> str:
+    """The commonest reason among the undecided rollouts of a node (the first one met among equals)."""
+    reasons = Counter(rollout.verdict.reason for rollout in node.rollouts if rollout.verdict.outcome == "unknown")
+    return reasons.most_common(1)[0][0] if reasons else ""
+
+
+async def concurrently(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all jobs at once; results in their order. The first failure cancels the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _refused(index: int) -> Rollout:
+    return Rollout(Completion("", 0, "error", index, 0), Verdict("unknown", "context_overflow"))

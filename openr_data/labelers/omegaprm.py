@@ -1,0 +1,115 @@
+"""OmegaPRM: divide-and-conquer tree search for first errors (arXiv 2406.06592). Knows measurements, no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from openr_data.labelers.answers import from_answer, with_labels
+from openr_data.labelers.binary_search import METHOD, found, search
+from openr_data.labelers.monte_carlo import MonteCarlo, why_undecided
+from openr_data.labelers.selection import Candidate, Pool, Selection
+from openr_data.labelers.tree import Tree
+from openr_data.types import LabeledSolution, Labeling, Node, Problem, Solution
+
+
+@dataclass(frozen=True, slots=True)
+class OmegaPRM:
+    """Filter the question, search the given wrong solutions, then up to `searches` rollouts of the tree's own.
+
+    `rollouts` is k. `filter_rollouts` (0: no filter) are the root's evidence and its part of the pool as well. `rollout_limit`
+    bounds all rollouts of one problem (0: no bound). Every given solution is searched, whatever `searches` is; each gets a label.
+    """
+
+    measure: MonteCarlo
+    rollouts: int = 8
+    filter_rollouts: int = 32
+    searches: int = 100
+    rollout_limit: int = 0
+    selection: Selection = field(default_factory=Selection)
+
+    async def __call__(self, problem: Problem, solutions: Sequence[Solution], /) -> Labeling:
+        tree = Tree(problem, self.measure, self.rollout_limit)
+        root = await self._root(tree, any(from_answer(solution, METHOD) is None for solution in solutions))
+        tree.measure, solutions = self.measure.fitted(solutions, root)
+        skipped = too_extreme(root) if root and self.filter_rollouts else ""
+        if skipped:
+            dropped = tuple(_unsearched(solution, skipped) for solution in solutions)
+            return Labeling(problem.id, dropped, tree.finished(), skipped)
+        given = await self._search_given(tree, solutions)
+        own = await self._explore(tree, solutions)
+        return Labeling(problem.id, (*given, *own, *_right_rollouts(tree, solutions, root)), tree.finished())
+
+    async def _root(self, tree: Tree, wrong_given: bool) -> Node | None:
+        # Without a filter the root's rollouts only feed the pool; with nothing to search, nothing would read them.
+        n = self.filter_rollouts if wrong_given or self.searches else 0
+        n = n or (self.rollouts if self.searches else 0)
+        return (await tree.grow([()], n)).get("") if n else None
+
+    async def _search_given(self, tree: Tree, solutions: Sequence[Solution]) -> list[LabeledSolution]:
+        wrong = [solution for solution in solutions if from_answer(solution, METHOD) is None]
+        tree.visits[""] += len(wrong)
+        costs = await search(tree, [solution.steps for solution in wrong], self.rollouts)
+        paid = iter(costs)
+        known = [from_answer(solution, METHOD, tree.path(solution.steps)) for solution in solutions]
+        return [label or found(tree, solution, next(paid)) for solution, label in zip(solutions, known, strict=True)]
+
+    async def _explore(self, tree: Tree, given: Sequence[Solution]) -> list[LabeledSolution]:
+        """Select, search and maintain until the limit or an empty pool: one search after the other, each on a grown tree."""
+        pool = Pool(self.selection)
+        pool.forbid(tree.measure.steps.join(solution.steps) for solution in given if solution.verdict.outcome == "wrong")
+        labelled: list[LabeledSolution] = []
+        for _ in range(self.searches):
+            pool.offer(tree)
+            if tree.exhausted or (candidate := pool.pop(tree)) is None:
+                break
+            [cost] = await search(tree, [candidate.steps], self.rollouts)
+            labelled.append(_own(found(tree, _solution(tree, candidate), cost)))
+        return labelled
+
+
+def too_extreme(root: Node) -> str:
+    """Why the question filter drops a question (appendix A): no right rollout, no wrong one, or none that could be decided."""
+    if root.label is None:
+        return f"unknown_rollouts:{why_undecided(root)}"
+    if root.hits == 0:
+        return "too_hard"
+    return "too_easy" if root.hits == root.decided else ""
+
+
+def _unsearched(solution: Solution, reason: str) -> LabeledSolution:
+    return from_answer(solution, METHOD) or with_labels(solution, (), None, reason, method=METHOD)
+
+
+def _right_rollouts(tree: Tree, given: Sequence[Solution], root: Node | None) -> list[LabeledSolution]:
+    """The root's right rollouts as solutions without an error; a text that is known counts once."""
+    seen = {tree.measure.steps.join(solution.steps) for solution in given}
+    labelled: list[LabeledSolution] = []
+    for rollout in root.rollouts if root else ():
+        if rollout.verdict.outcome == "right" and rollout.completion.text not in seen:
+            seen.add(rollout.completion.text)
+            steps = tree.measure.steps.split(rollout.completion.text)
+            solution = _solution(tree, Candidate("", (), rollout, steps))
+            label = from_answer(solution, METHOD, tree.path(steps))
+            if label:
+                labelled.append(_own(label))
+    return labelled
+
+
+def _solution(tree: Tree, candidate: Candidate) -> Solution:
+    completion = candidate.rollout.completion
+    return Solution(
+        id=f"{tree.nodes[candidate.state].id}-{completion.index}",
+        problem_id=tree.problem.id,
+        steps=candidate.steps,
+        verdict=candidate.rollout.verdict,
+        tokens=0 if candidate.prefix else completion.token_count,
+        sampler=tree.measure.sampler,
+        finish_reason=completion.finish_reason,
+        index=completion.index,
+        seed=completion.seed,
+    )
+
+
+def _own(label: LabeledSolution) -> LabeledSolution:
+    return replace(label, origin="rollout")

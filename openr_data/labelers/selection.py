@@ -1,0 +1,95 @@
+"""OmegaPRM's selection: the value Q, the exploration bonus U, and the flat pool of rollouts (arXiv 2406.06592, Eq. 2-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import sqrt
+
+from openr_data.labelers.tree import Tree
+from openr_data.types import Node, Rollout, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The constants of the two equations. `length` is L, in tokens."""
+
+    alpha: float = 0.5
+    beta: float = 0.9
+    length: float = 500.0
+    c_puct: float = 0.125
+
+    def value(self, mc: float, tokens: int) -> float:
+        """Q(s, r) = alpha^(1 - MC(s)) * beta^(len(r) / L), the length in generated tokens (Eq. 2).
+
+        >>> round(Selection().value(0.5, 500), 4)
+        0.6364
+        """
+        return float(self.alpha ** (1 - mc) * self.beta ** (tokens / self.length))
+
+    def bonus(self, visits: int, all_visits: int) -> float:
+        """U(s) = c_puct * sqrt(sum_i N(s_i)) / (1 + N(s)), the sum over the states of the pool (Eq. 3).
+
+        >>> Selection().bonus(1, 4)
+        0.125
+        """
+        return self.c_puct * sqrt(all_visits) / (1 + visits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A wrong rollout that waits for its search. `state` is the text of the prefix it was sampled from."""
+
+    state: str
+    prefix: Steps
+    rollout: Rollout
+    steps: Steps
+
+
+class Pool:
+    """All wrong rollouts of states with 0 < MC(s) < 1 that were not searched yet: one flat pool, no descent from the root.
+
+    A solution text enters once and leaves for good when it is selected.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+        self.waiting: list[Candidate] = []
+        self.texts: set[str] = set()
+        self.offered: set[str] = set()
+
+    def forbid(self, texts: Iterable[str]) -> None:
+        """These whole solutions are searched elsewhere."""
+        self.texts.update(texts)
+
+    def offer(self, tree: Tree) -> None:
+        """Take in the wrong rollouts of the nodes that are new since the last call."""
+        for state, node in tree.nodes.items():
+            if state not in self.offered:
+                self.offered.add(state)
+                self.waiting.extend(self._candidates(tree, state, node))
+
+    def _candidates(self, tree: Tree, state: str, node: Node) -> Iterable[Candidate]:
+        for rollout in node.rollouts:
+            text = state + rollout.completion.text
+            new = tree.measure.steps.split(rollout.completion.text)
+            # A rollout without a step of its own has no step that could hold the error.
+            if rollout.verdict.outcome == "wrong" and new and text not in self.texts:
+                self.texts.add(text)
+                yield Candidate(state, node.prefix, rollout, node.prefix + new)
+
+    def pop(self, tree: Tree) -> Candidate | None:
+        """Select argmax Q + U, computed now, take it out for good and count the visit of its state; `None` when none is left."""
+        values = {state: label.value for state in {c.state for c in self.waiting} if (label := tree.nodes[state].label)}
+        states = {state: mc for state, mc in values.items() if 0 < mc < 1}
+        candidates = [candidate for candidate in self.waiting if candidate.state in states]
+        if not candidates:
+            return None
+        visited = sum(tree.visits[state] for state in states)
+        bonus = {state: self.selection.bonus(tree.visits[state], visited) for state in states}
+        best = max(
+            candidates, key=lambda c: self.selection.value(states[c.state], c.rollout.completion.token_count) + bonus[c.state]
+        )
+        self.waiting.remove(best)
+        tree.visits[best.state] += 1
+        return best
