@@ -23,6 +23,7 @@ def doctor(
 
     Exits with 1 when a check fails, else with 0.
     """
+    from rich.markup import escape
     from rich.table import Table
 
     from openr_data.pipelines.doctor import diagnose
@@ -33,7 +34,7 @@ def doctor(
     else:
         table = Table(show_header=False, box=None, pad_edge=False)
         for check in checks:
-            table.add_row(f"[{_STYLE[check.state]}]{check.state}[/]", check.name, check.detail)
+            table.add_row(f"[{_STYLE[check.state]}]{check.state}[/]", escape(check.name), escape(check.detail))
         console.print(table)
     if any(check.state == "fail" for check in checks):
         raise typer.Exit(1)

@@ -15,8 +15,8 @@ from openr_data.types import Completion, Sampling, Steps
 class EngineSpec:
     """What the records of a run depend on: saved with the run, and compared when it is resumed.
 
-    `model` is a local path or a Hub name; `template` a key of `TEMPLATES`, or `auto`; `separator` replaces the template's own (the
-    empty one continues a prefix in the middle of a line: token spans); `script` configures the scripted engine.
+    `model` is a local path or a Hub name; `template` a key of `TEMPLATES`, or `auto`; `separator` replaces the template's own
+    (the empty one continues a prefix in the middle of a line: token spans); `script` configures the scripted engine.
     """
 
     engine: str

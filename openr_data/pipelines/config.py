@@ -91,9 +91,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _check(grader: str, truncated: str, shard_size: int, format: str, sampling: Sampling) -> None:
+def _check(grader: str, truncated: str, shard_size: int, layout: str, sampling: Sampling) -> None:
     choices = (("--grader", grader, GRADER_NAMES), ("--truncated", truncated, ("unknown", "wrong", "graded")))
-    for name, value, allowed in (*choices, ("--format", format, FORMATS)):
+    for name, value, allowed in (*choices, ("--format", layout, FORMATS)):
         if value not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not '{value}'")
     if shard_size < 1:

@@ -46,7 +46,8 @@ def diagnose(out: Path, base_urls: tuple[str, ...] = ()) -> Iterator[Check]:
 
 def _python() -> Check:
     state: State = "ok" if sys.version_info >= (3, 11) else "fail"
-    return Check("python", state, f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return Check("python", state, f"{platform.python_version()} on {machine}")
 
 
 def _packages() -> Check:
@@ -115,8 +116,9 @@ def _builtin() -> Check:
 def _token() -> Check:
     from huggingface_hub import get_token
 
-    found = get_token() is not None
-    return Check("hub token", "ok" if found else "note", "found" if found else "none; needed only for gated or private repositories")
+    if get_token() is not None:
+        return Check("hub token", "ok", "found")
+    return Check("hub token", "note", "none; needed only for gated or private repositories")
 
 
 def _endpoint(url: str) -> Check:
