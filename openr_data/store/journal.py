@@ -1,0 +1,236 @@
+"""The rollout journal: every finished completion, durable before it is acknowledged; and the rows of items not yet in a shard.
+
+Knows keys and values; what a key is made of, and what becomes of a completion, is decided by its callers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openr_data.errors import RunDirError, StorageError
+from openr_data.store.frames import checksum, pack_completion, unpack_completion
+from openr_data.store.sqlite_thread import SqliteThread
+from openr_data.types import Completion
+
+VERSION = 1
+Connect = Callable[[Path], sqlite3.Connection]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS completions (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS results (item INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO totals VALUES ('completions', 0), ('tokens', 0);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalTotals:
+    """What the journal holds: completions that were paid for, and the tokens generated for them."""
+
+    completions: int
+    tokens: int
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """WAL with a full sync at every commit: what is committed survives the loss of power, not only of the process."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF", "journal_size_limit = 67108864"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, VERSION):
+            raise RunDirError(f"{path} was written by another version of openr-data; use that version, or --fork it")
+        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {VERSION};")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Read only, also while another process writes, and also from a read-only disk."""
+    connection: sqlite3.Connection | None = None
+    for query in ("mode=ro", "mode=ro&immutable=1"):
+        try:
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{query}", uri=True, isolation_level=None, timeout=30)
+            connection.execute("SELECT count(*) FROM totals").fetchone()
+        except sqlite3.OperationalError:
+            if connection is not None:
+                connection.close()
+            continue
+        return connection
+    raise RunDirError(f"{path} cannot be read as a journal; check the path, or run `openr-data verify`")
+
+
+class Journal:
+    """`await record(...)` returns when the completion is on the disk; `await lookup(...)` finds it again.
+
+    The first durable write of a key wins. A row whose checksum fails counts as never written (`damaged` counts those).
+    Raises `StorageError`; after one, nothing is acknowledged any more. Memory does not grow with the number of rows.
+    """
+
+    def __init__(self, path: Path, connect: Connect = connect_to_write) -> None:
+        self.path = path
+        self.damaged = 0
+        self._new = [0, 0]
+        self._thread = SqliteThread(lambda: connect(path), explain=self._explain, before_commit=self._add_totals)
+
+    def open(self) -> Journal:
+        try:
+            self._thread.start()
+        except sqlite3.Error as fault:
+            raise self._explain(fault) from fault
+        return self
+
+    async def close(self) -> None:
+        await self._thread.close()
+
+    async def record(self, key: bytes, completion: Completion) -> None:
+        await self.record_many(((key, completion),))
+
+    async def record_many(self, records: Iterable[tuple[bytes, Completion]]) -> None:
+        """Durable when it returns, all of them or none."""
+        rows = [(key, pack_completion(completion), completion.token_count) for key, completion in records]
+        await self._thread.write(lambda connection: self._insert(connection, rows))
+
+    async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Completion]:
+        """The completions that are there; a missing key is simply absent."""
+        found, damaged = await self._thread.read(lambda connection: _find(connection, keys))
+        if damaged:
+            self.damaged += len(damaged)
+            await self._thread.write(lambda connection: _forget(connection, damaged))
+        return found
+
+    async def totals(self) -> JournalTotals:
+        return await self._thread.read(_totals)
+
+    async def put_result(self, item: int, value: bytes) -> None:
+        """Keep a finished item's packed rows until its shard is sealed. A second result of an item is a bug."""
+        row = (item, value, checksum(_item_key(item), value))
+        await self._thread.write(lambda connection: connection.execute("INSERT INTO results VALUES (?, ?, ?)", row).rowcount)
+
+    async def results(self, start: int, stop: int, *, limit_bytes: int = 4 << 20) -> list[tuple[int, bytes]]:
+        """Packed rows of the items in `[start, stop)`, in order, up to about `limit_bytes` (but at least one, if any)."""
+        return await self._thread.read(lambda connection: self._page(connection, start, stop, limit_bytes))
+
+    async def clear_results(self, start: int, stop: int) -> None:
+        query = "DELETE FROM results WHERE item >= ? AND item < ?"
+        await self._thread.write(lambda connection: connection.execute(query, (start, stop)).rowcount)
+
+    async def check_results(self) -> tuple[list[int], int]:
+        """The items that have a result, and how many damaged results were dropped (those items are owed again)."""
+        good, bad = await self._thread.read(_scan_results)
+        for item in bad:
+            await self.clear_results(item, item + 1)
+        return good, len(bad)
+
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[bytes, bytes, int]]) -> None:
+        for key, value, tokens in rows:
+            cursor = connection.execute(
+                "INSERT INTO completions VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (key, value, checksum(key, value))
+            )
+            self._new[0] += cursor.rowcount
+            self._new[1] += tokens * cursor.rowcount
+
+    def _add_totals(self, connection: sqlite3.Connection) -> None:
+        if self._new[0]:
+            change = (("completions", self._new[0]), ("tokens", self._new[1]))
+            connection.executemany("UPDATE totals SET value = value + ?2 WHERE name = ?1", change)
+            self._new = [0, 0]
+
+    def _page(self, connection: sqlite3.Connection, start: int, stop: int, limit: int) -> list[tuple[int, bytes]]:
+        page: list[tuple[int, bytes]] = []
+        query = "SELECT item, value, crc FROM results WHERE item >= ? AND item < ? ORDER BY item"
+        for item, value, crc in connection.execute(query, (start, stop)):
+            if crc != checksum(_item_key(item), value):
+                raise StorageError(f"{self.path}: the rows of item {item} are damaged; run again with --resume to redo them")
+            page.append((item, value))
+            limit -= len(value)
+            if limit <= 0:
+                break
+        return page
+
+    def _explain(self, fault: sqlite3.Error) -> StorageError:
+        if not isinstance(fault, sqlite3.OperationalError):
+            return StorageError(f"{self.path} is damaged ({fault}); run `openr-data verify --repair`, then --resume")
+        return StorageError(f"{self.path} refused data ({fault}); free the disk and run again with --resume")
+
+
+class ReadOnlyJournal:
+    """The completions of another run, for reuse. Never writes, so it also reads a run that is going on."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise RunDirError(f"there is no journal at {path}")
+        self._thread = SqliteThread(lambda: connect_to_read(path), explain=lambda fault: RunDirError(f"{path}: {fault}"))
+        self._thread.start()
+
+    async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Completion]:
+        return (await self._thread.read(lambda connection: _find(connection, keys)))[0]
+
+    async def totals(self) -> JournalTotals:
+        return await self._thread.read(_totals)
+
+    async def close(self) -> None:
+        await self._thread.close()
+
+
+def copy_completions(source: Path, target: Path) -> JournalTotals:
+    """Write the completions of the journal `source` (not its results) as a new journal `target`; damaged rows stay behind."""
+    reader = connect_to_read(source)
+    try:
+        writer = connect_to_write(target)
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            tokens = rows = 0
+            for key, value, crc in reader.execute("SELECT key, value, crc FROM completions"):
+                if crc == checksum(key, value):
+                    rows += writer.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?)", (key, value, crc)).rowcount
+                    tokens += unpack_completion(value).token_count
+            writer.executemany("UPDATE totals SET value = ? WHERE name = ?", ((rows, "completions"), (tokens, "tokens")))
+            writer.execute("COMMIT")
+            writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return JournalTotals(rows, tokens)
+        finally:
+            writer.close()
+    finally:
+        reader.close()
+
+
+def _item_key(item: int) -> bytes:
+    return item.to_bytes(8, "big")
+
+
+def _find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> tuple[dict[bytes, Completion], list[bytes]]:
+    found: dict[bytes, Completion] = {}
+    damaged: list[bytes] = []
+    for key in keys:
+        row = connection.execute("SELECT value, crc FROM completions WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            continue
+        value, crc = row
+        if crc == checksum(key, value):
+            found[key] = unpack_completion(value)
+        else:
+            damaged.append(key)
+    return found, damaged
+
+
+def _forget(connection: sqlite3.Connection, keys: Sequence[bytes]) -> None:
+    connection.executemany("DELETE FROM completions WHERE key = ?", ((key,) for key in keys))
+
+
+def _totals(connection: sqlite3.Connection) -> JournalTotals:
+    values = dict(connection.execute("SELECT name, value FROM totals"))
+    return JournalTotals(values["completions"], values["tokens"])
+
+
+def _scan_results(connection: sqlite3.Connection) -> tuple[list[int], list[int]]:
+    good: list[int] = []
+    bad: list[int] = []
+    for item, value, crc in connection.execute("SELECT item, value, crc FROM results ORDER BY item"):
+        (good if crc == checksum(_item_key(item), value) else bad).append(item)
+    return good, bad
