@@ -271,7 +271,9 @@ def test_what_cannot_be_decided_is_undecided_with_its_reason(method: str) -> Non
     assert [label.reason for label in labels[:4]] == [
         "unknown_answer:timeout", "no_steps", "unknown_rollouts:timeout", "right_answer",
     ]  # fmt: skip
-    assert labels[2].labels[:2] == (None, None)
+    assert [label.labels for label in labels] == [
+        (None, None), (), (None, None, StepLabel(0, 1)), (StepLabel(1, 1),), (StepLabel(0, 1),),
+    ]  # fmt: skip
 
 
 def test_the_labelers_are_built_from_one_configuration() -> None:

@@ -363,6 +363,8 @@ def test_the_rollout_limit_is_never_overshot_by_a_whole_measurement(limit: int) 
     undecided = [s for s in labelling.solutions if s.first_error is None]
     assert {s.reason for s in undecided} <= {"rollout_limit"}
     assert undecided or spent >= min(limit, 4 + 2 * 12)
+    # Once the limit is spent, nothing more is taken from the pool.
+    assert sum(s.origin == "rollout" for s in undecided) <= 1
     assert [s.origin for s in labelling.solutions[:2]] == ["given", "given"]
 
 
