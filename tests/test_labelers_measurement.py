@@ -164,6 +164,51 @@ def test_another_engine_error_is_raised_as_itself() -> None:
         asyncio.run(MathShepherd(measure, 2)(PROBLEM, [solution("a", "b", WRONG)]))
 
 
+@dataclass
+class Hanging:
+    """Never answers, but for a prefix of three steps: there it fails. Counts the calls that were cancelled."""
+
+    cancelled: int = 0
+
+    async def sample(
+        self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
+    ) -> Sequence[Completion]:
+        if len(prefix) == 3:
+            raise EngineError("down")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        raise AssertionError("an event that nobody sets")
+
+
+@pytest.mark.parametrize("method", ["math-shepherd", "omegaprm"])
+def test_cancelling_a_labeler_cancels_every_request_in_flight(method: str) -> None:
+    engine = Hanging()
+    config = LabelConfig(method, rollouts=2, filter_rollouts=0, searches=0)
+    labeler = build_labeler(config, engine, grade, SAMPLING, LINES)
+
+    async def cancel_early() -> None:
+        task = asyncio.ensure_future(labeler(PROBLEM, [solution("a", "b", WRONG), solution("c", "d", WRONG)]))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_early())
+    assert engine.cancelled == (4 if method == "math-shepherd" else 2)
+
+
+def test_the_first_failure_cancels_the_other_requests() -> None:
+    engine = Hanging()
+    labeler = MathShepherd(MonteCarlo(engine, grade, SAMPLING, LINES), 2)
+    with pytest.raises(EngineError, match="down"):
+        asyncio.run(labeler(PROBLEM, [solution("a", "b", "c", WRONG)]))
+    assert engine.cancelled == 2
+
+
 def test_an_engine_that_returns_fewer_samples_is_refused() -> None:
     class Short(Scripted):
         async def sample(

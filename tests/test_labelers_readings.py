@@ -124,6 +124,8 @@ def test_agreement_by_hand() -> None:
     assert (result.right_precision, result.right_recall) == (6 / 7, 6 / 12)
     assert (result.rollouts_per_solution, result.tokens_per_solution) == (28 / 5, 32.0)
     assert agreement(pairs[:2]) + agreement(pairs[2:]) == result
+    assert agreement(pairs, shared=Cost(32, 640)).rollouts_per_solution == 60 / 5
+    assert agreement(pairs, shared=Cost(32, 640)).tokens_per_solution == 800 / 5
 
 
 def test_a_share_of_nothing_is_none() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
-from openr_data.types import NO_ERROR, LabeledSolution
+from openr_data.types import NO_ERROR, Cost, LabeledSolution
+
+NOTHING = Cost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,13 @@ class Agreement:
         return _share(self.tokens, self.solutions)
 
 
-def agreement(pairs: Iterable[tuple[LabeledSolution, int]]) -> Agreement:
-    """Compare labels with true first errors (`NO_ERROR`: none). Costs are those of the solutions, without a question's root."""
-    return sum((_compare(labelled, truth) for labelled, truth in pairs), Agreement())
+def agreement(pairs: Iterable[tuple[LabeledSolution, int]], shared: Cost = NOTHING) -> Agreement:
+    """Compare labels with true first errors (`NO_ERROR`: none).
+
+    Costs are those of the solutions, and `shared`: what no single solution paid, such as the questions' roots.
+    """
+    common = Agreement(rollouts=shared.rollouts, tokens=shared.tokens)
+    return sum((_compare(labelled, truth) for labelled, truth in pairs), common)
 
 
 def _compare(labelled: LabeledSolution, truth: int) -> Agreement:
