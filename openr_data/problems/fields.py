@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openr_data.errors import InputError
 from openr_data.problems.answers import read_answer
-from openr_data.problems.reject import RowFault
+from openr_data.problems.reject import RowFault, printable
 from openr_data.problems.source import ProblemSource
 
 QUESTIONS = ("problem", "question", "question.problem", "prompt")
@@ -129,7 +129,7 @@ def _must_exist(rows: Sequence[Columns], options: Mapping[str, str], file: str) 
 
 def _unclear(rows: Sequence[Columns], file: str, what: str, option: str) -> str:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    seen = ", ".join(column[:60] for column in columns[:30]) or "none"
+    seen = ", ".join(printable(column[:60]) for column in columns[:30]) or "none"
     return f"{file}: {what}; columns seen: {seen}; name the right one with {option}"
 
 

@@ -41,7 +41,9 @@ def json_rows(path: Path, name: str) -> Iterator[Row | Reject]:
         whole = first == b"["
         if first == b"{":
             start = _list_in_object(stream, start, name)
-        elif first not in {b"", b"["}:
+        elif not first:
+            return
+        elif not whole:
             raise InputError(f"{name} is not a JSON list or object of problems")
         if start >= 0:
             yield from _list_rows(stream, start, name, whole)

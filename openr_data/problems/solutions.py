@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -10,7 +10,15 @@ from openr_data.errors import InputError, UsageError
 from openr_data.problems.cells import checked_text, id_text, metadata_of, question_text, short_text, type_name
 from openr_data.problems.digests import DigestTable, digest, question_digest
 from openr_data.problems.fields import Columns, Fields, lookup, solution_fields
-from openr_data.problems.reader import DIFFICULTIES, answer_text, difficulty_text, read_problems, row_groups, with_fields
+from openr_data.problems.reader import (
+    DIFFICULTIES,
+    RowGroup,
+    answer_text,
+    difficulty_text,
+    read_problems,
+    row_groups,
+    with_fields,
+)
 from openr_data.problems.reject import Reject, RowFault
 from openr_data.problems.rows import MAX_LINE, Number, Row
 from openr_data.problems.source import ProblemSource, source_kind
@@ -64,11 +72,8 @@ def read_solutions(
     return _joined(groups, source, step_format, read_problems(answers))
 
 
-Groups = list[tuple[str, Iterator[Row | Reject]]]
-
-
 def _joined(
-    groups: Groups, source: ProblemSource, step_format: StepFormat | None, answers: Iterator[Problem | Reject]
+    groups: Sequence[RowGroup], source: ProblemSource, step_format: StepFormat | None, answers: Iterator[Problem | Reject]
 ) -> Iterator[ProblemSolutions | Reject]:
     references: dict[bytes, Problem | None] = {}
     for item in answers:
@@ -92,12 +97,12 @@ def _limited(items: Iterator[ProblemSolutions | Reject], limit: int) -> Iterator
 
 
 def _items(
-    groups: Groups, source: ProblemSource, step_format: StepFormat | None, references: References | None
+    groups: Sequence[RowGroup], source: ProblemSource, step_format: StepFormat | None, references: References | None
 ) -> Iterator[ProblemSolutions | Reject]:
     ids, problems = DigestTable(), DigestTable()
     empty = True
     for stem, rows in groups:
-        choose = partial(solution_fields, source=source, name=stem, joined=references is not None)
+        choose = partial(_fields, source=source, name=stem, joined=references is not None, split=step_format is not None)
         pairs: list[tuple[Problem, RawSolution]] = []
         for item in with_fields(rows, choose):
             empty = False
@@ -113,6 +118,17 @@ def _items(
             yield _group(pairs, problems)
     if empty:
         raise InputError(f"{source.location} is empty: it holds no rows")
+
+
+def _fields(rows: Sequence[Columns], source: ProblemSource, name: str, joined: bool, split: bool) -> Fields:
+    fields = solution_fields(rows, source, name, joined=joined)
+    cells = [lookup(row, fields.steps) for row in rows]
+    texts = any(isinstance(cell, str) and not isinstance(cell, Number) for cell in cells)
+    if texts and not split and not any(isinstance(cell, list) for cell in cells):
+        raise UsageError(
+            f"the column '{fields.steps}' holds whole texts; say what stands between two steps with --step-separator"
+        )
+    return fields
 
 
 def _same(left: Problem, right: Problem) -> bool:
@@ -168,16 +184,16 @@ def _solution(row: Row, fields: Fields, stem: str, step_format: StepFormat | Non
     used = {fields.question, fields.answer, fields.id, fields.steps, "source", *DIFFICULTIES, *_SAMPLERS, *_PROBLEM_IDS}
     return RawSolution(
         id=(id_text(lookup(value, fields.id)) if fields.id else "") or f"{stem}-{row.row}",
-        steps=_steps(lookup(value, fields.steps), fields.steps, step_format),
+        steps=_steps(lookup(value, fields.steps), step_format),
         sampler=next((text for name in _SAMPLERS if (text := short_text(value.get(name)))), ""),
         metadata=metadata_of(value, used),
     )
 
 
-def _steps(value: object, name: str, step_format: StepFormat | None) -> Steps:
+def _steps(value: object, step_format: StepFormat | None) -> Steps:
     if isinstance(value, str) and not isinstance(value, Number):
         if step_format is None:
-            raise UsageError(f"the column '{name}' holds whole texts; say what stands between two steps with --step-separator")
+            raise RowFault("wrong_type", "the solution is one text where other rows have lists of steps")
         steps = step_format.split(checked_text(value, "solution", MAX_LINE))
     elif isinstance(value, list):
         steps = tuple(_step(item) for item in value)
