@@ -1,4 +1,4 @@
-"""What a training run of the built-in policy is: one frozen value. Imports nothing heavy, so that the command line can show it."""
+"""What a training run of the built-in policy is: one frozen value. Imports nothing heavy."""
 
 from __future__ import annotations
 

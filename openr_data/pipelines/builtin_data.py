@@ -49,7 +49,7 @@ def finish(program: Program, results: dict[int, int], done: int) -> tuple[Line, 
 
 
 def own_example(rng: Random, program: Program, steps: Sequence[str], judgement: Judgement, revise: float) -> Example | None:
-    """A sampled solution, cut after its first wrong line, which is then revised or carried on from. Its wrong line carries no loss.
+    """A sampled solution, cut after its first wrong line, which is revised or carried on from and carries no loss.
 
     `None` where the oracle cannot carry on: a wrong answer line, a wrong step number or an unreadable line.
     """
@@ -60,7 +60,10 @@ def own_example(rng: Random, program: Program, steps: Sequence[str], judgement: 
         return None
     kept = [Line(step) for step in steps[:wrong]]
     mistake = Line(steps[wrong], learn=False)
-    before, after = dict(judgement.results[wrong - 1] or {}) if wrong else {0: program.start}, dict(judgement.results[wrong] or {})
+    before, after = (
+        dict(judgement.results[wrong - 1] or {}) if wrong else {0: program.start},
+        dict(judgement.results[wrong] or {}),
+    )
     at = max(before)
     if rng.random() < revise:
         revision = _revision(program, before, at + 1)

@@ -1,0 +1,180 @@
+"""Measures a policy on the built-in task against the oracle: accuracy, where and how it goes wrong, and whether it recovers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openr_data.errors import UsageError
+from openr_data.problems.arithmetic import DEFAULT_DIFFICULTY, DIFFICULTIES, arithmetic_problems
+from openr_data.problems.oracle import Judgement, judge
+from openr_data.steps import StepFormat
+from openr_data.types import Problem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_BATCH = 256
+_LINES = StepFormat("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinEvaluation:
+    """`problems` per difficulty, each solved `samples` times at `temperature` and once greedily."""
+
+    problems: int = 100
+    samples: int = 8
+    difficulties: tuple[int, ...] = (DEFAULT_DIFFICULTY,)
+    temperature: float = 1.0
+    seed: int = 20_000
+    dtype: str = "float32"
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if outside := [difficulty for difficulty in self.difficulties if difficulty not in DIFFICULTIES]:
+            raise UsageError(f"difficulty {outside[0]} does not lie between {DIFFICULTIES[0]} and {DIFFICULTIES[-1]}")
+        if self.dtype not in {"float32", "bfloat16"}:
+            raise UsageError(f"the dtype must be float32 or bfloat16, not '{self.dtype}'")
+
+
+@dataclass(frozen=True, slots=True)
+class DifficultyReport:
+    """One difficulty. Shares lie between 0 and 1, and are `None` where nothing could be counted.
+
+    `pass_at` is the share of problems with a right answer among all samples. `lines`, `first_errors` and `kinds` count sampled
+    solutions by their number of lines, by the 0-based line of the first local error (-1: none) and by its kind. `recovered` is
+    the share of sampled solutions that were off track and end right; `recovered_of_wrong` its share of those that were off
+    track. `wait_after_wrong` and `wait_after_right` are the shares of such lines that are followed by a revision.
+    """
+
+    difficulty: int
+    solutions: int
+    accuracy: float
+    pass_at: float
+    greedy: float
+    lines: Mapping[int, int]
+    first_errors: Mapping[int, int]
+    kinds: Mapping[str, int]
+    step_accuracy: float
+    recovered: float
+    recovered_of_wrong: float | None
+    wait_after_wrong: float | None
+    wait_after_right: float | None
+    answer_despite_error: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def evaluate_builtin(
+    config: BuiltinEvaluation, model_dir: Path, on_progress: Callable[[DifficultyReport], None] = lambda _: None
+) -> tuple[DifficultyReport, ...]:
+    """One report per difficulty, in the order asked for. `on_progress` is called with each as it is done."""
+    import torch
+
+    torch.set_num_threads(config.threads)
+    model, tokenizer = _load(config, model_dir)
+    reports = []
+    for difficulty in config.difficulties:
+        problems = list(arithmetic_problems(config.problems, difficulty, config.seed))
+        reports.append(_evaluate(config, model, tokenizer, difficulty, problems))
+        on_progress(reports[-1])
+    return tuple(reports)
+
+
+def _load(config: BuiltinEvaluation, model_dir: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not (model_dir / "config.json").is_file():
+        raise UsageError(f"there is no model in {model_dir}; name a folder with config.json and model.safetensors")
+    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=getattr(torch, config.dtype)).to(config.device).eval()
+    return model, AutoTokenizer.from_pretrained(model_dir)
+
+
+def _evaluate(
+    config: BuiltinEvaluation,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    difficulty: int,
+    problems: Sequence[Problem],
+) -> DifficultyReport:
+    drawn = [problem for problem in problems for _ in range(config.samples)]
+    sampled = _solve(config, model, tokenizer, drawn, config.temperature)
+    greedy = _solve(config, model, tokenizer, problems, 0.0)
+    groups = [sampled[start : start + config.samples] for start in range(0, len(sampled), config.samples)]
+    return _report(
+        difficulty,
+        [judgement for judgement, _ in sampled],
+        groups=[[j for j, _ in group] for group in groups],
+        greedy=[judgement for judgement, _ in greedy],
+    )
+
+
+def _solve(
+    config: BuiltinEvaluation,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    problems: Sequence[Problem],
+    temperature: float,
+) -> list[tuple[Judgement, tuple[str, ...]]]:
+    import torch
+
+    from openr_data.pipelines.builtin_sample import sample_texts
+
+    generator = torch.Generator(config.device).manual_seed(config.seed)
+    solved = []
+    for start in range(0, len(problems), _BATCH):
+        part = problems[start : start + _BATCH]
+        prompts = [problem.question + "\n" for problem in part]
+        texts = sample_texts(model, tokenizer, prompts, temperature=temperature, generator=generator)
+        for problem, text in zip(part, texts, strict=True):
+            steps = _LINES.split(text)
+            solved.append((judge(problem.question, steps), steps))
+    return solved
+
+
+def _report(
+    difficulty: int, sampled: Sequence[Judgement], groups: Sequence[Sequence[Judgement]], greedy: Sequence[Judgement]
+) -> DifficultyReport:
+    kinds = [kind for judged in sampled for kind in judged.kinds]
+    off_track = [judged for judged in sampled if False in judged.states]
+    after_wrong, after_right = _revisions(sampled)
+    return DifficultyReport(
+        difficulty=difficulty,
+        solutions=len(sampled),
+        accuracy=_share([judged.right for judged in sampled]) or 0.0,
+        pass_at=_share([any(judged.right for judged in group) for group in groups]) or 0.0,
+        greedy=_share([judged.right for judged in greedy]) or 0.0,
+        lines=_counts(len(judged.kinds) for judged in sampled),
+        first_errors=_counts(judged.first_error for judged in sampled),
+        kinds=dict(Counter(judged.kind for judged in sampled if judged.kind).most_common()),
+        step_accuracy=_share([kind is None for kind in kinds]) or 0.0,
+        recovered=_share([judged.recovered for judged in sampled]) or 0.0,
+        recovered_of_wrong=_share([judged.right for judged in off_track]),
+        wait_after_wrong=_share(after_wrong),
+        wait_after_right=_share(after_right),
+        answer_despite_error=_share([judged.right and judged.kind is not None for judged in sampled]) or 0.0,
+    )
+
+
+def _revisions(sampled: Sequence[Judgement]) -> tuple[list[bool], list[bool]]:
+    """For every line with a successor: is that one a revision? First after wrong lines, then after right ones."""
+    after_wrong: list[bool] = []
+    after_right: list[bool] = []
+    for judged in sampled:
+        for kind, revised in zip(judged.kinds, judged.revisions[1:], strict=False):
+            (after_right if kind is None else after_wrong).append(revised)
+    return after_wrong, after_right
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
+
+
+def _counts(values: Any) -> dict[int, int]:
+    return dict(sorted(Counter(values).items()))
