@@ -31,5 +31,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _DISK:
             raise
-        fail(f"the disk refused to take data ({os.strerror(error.errno or 0)}); what was acknowledged before is safe, run again to go on")
+        fail(
+            f"the disk refused to take data ({os.strerror(error.errno or 0)}); what was acknowledged before is safe, run again to go on"
+        )
         raise SystemExit(STORAGE_EXIT) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import UsageError
@@ -76,19 +76,6 @@ class RunOptions:
     strict: bool = False
     report: Report = silent
     warn: Callable[[str], None] = lambda _: None
-
-
-def as_plain(config: GenerateConfig | LabelRunConfig) -> dict[str, Any]:
-    """Nested plain values, as saved in run.json and compared field by field."""
-    return _plain(asdict(config))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
 
 
 def _check(grader: str, truncated: str, shard_size: int, layout: str, sampling: Sampling) -> None:

@@ -1,0 +1,72 @@
+"""The README.md of a run: which numbers and sentences its data card shows. How a card looks is `data_cards`' business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from openr_data.data_cards.card import CardFacts, CardTable, render_card
+from openr_data.pipelines.config import GenerateConfig, LabelRunConfig
+from openr_data.store.manifest import TableSize
+from openr_data.store.schemas import SCHEMA_VERSION, TABLES, card_features
+
+_METHODS = {
+    "math-shepherd": "Math-Shepherd (arXiv 2312.08935): rollouts from every prefix; a step is wrong when none of them is right.",
+    "mips": "MiPS (arXiv 2402.02658): the share of right rollouts from every prefix.",
+    "omegaprm": "OmegaPRM (arXiv 2406.06592): a binary search over each wrong solution for its first wrong step.",
+}
+_LIMITS = (
+    "A label says whether the policy still reached the reference answer, not whether a step is true: a right answer reached by "
+    "wrong steps is invisible to it, and a hard step that is right can look wrong to a weak policy.",
+    "Counts are estimates: with k rollouts, a prefix that succeeds with probability p shows no success with probability (1-p)^k.",
+    "Rollouts that failed, were cut short or could not be graded are in neither count; they are kept with their reason.",
+)
+
+
+def render_run_card(
+    config: GenerateConfig | LabelRunConfig, engine: str, sizes: Mapping[str, TableSize], counts: Mapping[str, object]
+) -> str:
+    """The card is a function of what the run is and of what it holds, so a resumed run has the same one."""
+    labelled = isinstance(config, LabelRunConfig)
+    return render_card(
+        CardFacts(
+            title="Step labels" if labelled else "Graded solutions",
+            tables=[_table(name, size) for name, size in sizes.items()],
+            settings=_settings(config, engine),
+            counts=counts,
+            how=_how(config),
+            limits=_LIMITS if labelled else _LIMITS[2:],
+        )
+    )
+
+
+def _table(name: str, size: TableSize) -> CardTable:
+    spec = TABLES[name]
+    return CardTable(name, spec.doc, card_features(spec), size.rows, size.bytes, size.arrow_bytes)
+
+
+def _settings(config: GenerateConfig | LabelRunConfig, engine: str) -> dict[str, object]:
+    sampling = config.sampling
+    settings: dict[str, object] = {
+        "engine": engine,
+        "prompt template": config.engine.template,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+        "grader": config.grader,
+        "data schema": SCHEMA_VERSION,
+    }
+    if isinstance(config, LabelRunConfig):
+        label = config.label
+        settings |= {"method": label.method, "rollouts per prefix": label.rollouts, "truncated rollouts": label.truncated}
+    return settings
+
+
+def _how(config: GenerateConfig | LabelRunConfig) -> list[str]:
+    if isinstance(config, LabelRunConfig):
+        return [
+            _METHODS[config.label.method],
+            "The text graded is the prefix with its continuation, against the reference answer.",
+        ]
+    return ["No step has a label yet: each solution carries the grade of its final answer."]

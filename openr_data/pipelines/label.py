@@ -1,0 +1,83 @@
+"""`label`: solutions, from a run or a file, get a label for every step by one method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from openr_data.engines import TEMPLATES, PromptTemplate
+from openr_data.labelers import build_labeler
+from openr_data.pipelines.config import LabelRunConfig, RunOptions
+from openr_data.pipelines.solving import graded_solutions
+from openr_data.pipelines.sources import (
+    GradedItem,
+    LabelItem,
+    count_label_items,
+    is_run,
+    label_input_hash,
+    label_items,
+)
+from openr_data.pipelines.stage import Stage, Summary, Tables, Tools, run_stage
+from openr_data.steps import StepFormat
+from openr_data.store.codecs import labeling_tables
+from openr_data.store.run_record import RunRecord
+from openr_data.types import Labeler, Solution
+
+TABLES = ("labeled", "problems", "nodes", "rollouts")
+
+
+def label(config: LabelRunConfig, options: RunOptions) -> Summary:
+    """Label every solution into the run directory `options.out`; completions of the input run are reused, not paid again."""
+    if is_run(config.source) and config.source.path not in options.reuse:
+        options = replace(options, reuse=(*options.reuse, config.source.path))
+    return run_stage(label_stage(config.checked()), options)
+
+
+def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
+    steps = input_steps(config)
+    return Stage(
+        command="label",
+        config=config,
+        engine=replace(config.engine, separator="" if config.label.spans else steps.separator),
+        grader=config.grader,
+        inputs=label_input_hash(config),
+        tables=TABLES,
+        shard_items=config.shard_size,
+        items=partial(label_items, config, steps),
+        work=partial(_work, config, steps),
+        name=lambda item: item.problem.id,
+        total=count_label_items(config),
+        sequences=2 * config.label.rollouts,
+        arrow=config.format == "arrow",
+    )
+
+
+def input_steps(config: LabelRunConfig) -> StepFormat:
+    """How the solutions that come in are joined: as their run says, or as the template of this run's engine does."""
+    if is_run(config.source):
+        return StepFormat(str(RunRecord.load(config.source.path).settings["separator"]))
+    return template_of(config).steps
+
+
+def template_of(config: LabelRunConfig) -> PromptTemplate:
+    name = config.engine.template
+    fallback = "builtin" if config.engine.engine in {"builtin", "scripted"} else "boxed"
+    template = TEMPLATES.get(fallback if name == "auto" else name, TEMPLATES[fallback])
+    return template if config.engine.separator is None else replace(template, separator=config.engine.separator)
+
+
+async def _work(config: LabelRunConfig, steps: StepFormat, item: LabelItem, tools: Tools) -> Tables:
+    labeling = await _labeler(config, steps, tools)(item.problem, await _solutions(item, steps, tools))
+    return labeling_tables(item.problem, labeling)
+
+
+def _labeler(config: LabelRunConfig, steps: StepFormat, tools: Tools) -> Labeler:
+    engine = tools.engine
+    return build_labeler(
+        config.label, engine, tools.grader, config.sampling, steps, pieces=engine.pieces, sampler=engine.identity
+    )
+
+
+async def _solutions(item: LabelItem, steps: StepFormat, tools: Tools) -> Sequence[Solution]:
+    return item.solutions if isinstance(item, GradedItem) else await graded_solutions(item, tools.grader, steps)

@@ -1,0 +1,58 @@
+"""From completions and foreign texts to graded solutions. Knows engines and graders, not files."""
+
+from __future__ import annotations
+
+from openr_data.pipelines.config import Truncated
+from openr_data.pipelines.runner import gather_or_cancel
+from openr_data.problems import ProblemSolutions, RawSolution
+from openr_data.steps import StepFormat
+from openr_data.types import Completion, Engine, Grader, Problem, Sampling, Solution, Verdict
+
+
+async def sample_solutions(
+    problem: Problem,
+    engine: Engine,
+    grader: Grader,
+    *,
+    n: int,
+    sampling: Sampling,
+    steps: StepFormat,
+    truncated: Truncated,
+    sampler: str,
+) -> list[Solution]:
+    """`n` solutions of a problem, in the order of their sample index."""
+    completions = await engine.sample(problem.question, (), n=n, sampling=sampling)
+    verdicts = await gather_or_cancel([grade(c, problem.answer, grader, truncated) for c in completions])
+    return [
+        Solution(
+            id=f"{problem.id}/{completion.index}",
+            problem_id=problem.id,
+            steps=steps.split(completion.text),
+            verdict=verdict,
+            tokens=completion.token_count,
+            sampler=sampler,
+            finish_reason=completion.finish_reason,
+            index=completion.index,
+            seed=completion.seed,
+        )
+        for completion, verdict in zip(completions, verdicts, strict=True)
+    ]
+
+
+async def grade(completion: Completion, answer: str, grader: Grader, truncated: Truncated) -> Verdict:
+    """The verdict on a whole solution; a failed sample is unknown, a truncated one what the policy says."""
+    if completion.finish_reason == "error":
+        return Verdict("unknown", "engine_error")
+    if completion.finish_reason == "length" and truncated != "graded":
+        return Verdict(truncated, "truncated")
+    return await grader(completion.text, answer)
+
+
+async def graded_solutions(item: ProblemSolutions, grader: Grader, steps: StepFormat) -> list[Solution]:
+    """Solutions that other models wrote, graded against the reference answer."""
+
+    async def one(index: int, raw: RawSolution) -> Solution:
+        verdict = await grader(steps.join(raw.steps), item.problem.answer)
+        return Solution(raw.id, item.problem.id, raw.steps, verdict, sampler=raw.sampler, index=index)
+
+    return await gather_or_cancel([one(index, raw) for index, raw in enumerate(item.solutions)])

@@ -1,0 +1,267 @@
+"""One stage of a run, whatever it computes: items in, durable tables out, with one engine, one grader and one run directory.
+
+An item that cannot be done is set aside with its reason; the run stops when too many are, or when the engine cannot go on. What
+finished is on disk in every case, and the same command with `--resume` continues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from openr_data.engines import EngineSpec
+from openr_data.engines.open import open_engine
+from openr_data.errors import ContextOverflow, EngineError, InputError, Interrupted, TooManyFailures
+from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
+from openr_data.pipelines.card import render_run_card
+from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.progress import Snapshot
+from openr_data.pipelines.recording import RecordingEngine
+from openr_data.pipelines.runner import Finished, finished, interruptible
+from openr_data.problems import ProblemSource, Reject, source_kind
+from openr_data.store.journal import ReadOnlyJournal
+from openr_data.store.opening import directory
+from openr_data.store.run_dir import RunDir, open_run
+from openr_data.store.run_record import RunIdentity, RunRecord
+
+Item = TypeVar("Item")
+Tables = Mapping[str, Sequence[dict[str, Any]]]
+TICK = 0.5
+"""Seconds between two progress reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the work on an item may use."""
+
+    engine: RecordingEngine
+    grader: OpenGrader
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Item]):
+    """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
+
+    `config` is what the records depend on. `total` (0: not known) is for the progress bar; `sequences` is about how many rollouts
+    one item has in flight.
+    """
+
+    command: str
+    config: Any
+    engine: EngineSpec
+    grader: str
+    inputs: Mapping[str, str]
+    tables: tuple[str, ...]
+    shard_items: int
+    items: Callable[[], Iterator[Item | Reject]]
+    work: Callable[[Item, Tools], Awaitable[Tables]]
+    name: Callable[[Item], str]
+    total: int = 0
+    sequences: int = 4
+    arrow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a stage leaves behind. `totals` sum over every attempt at the run; the rest of the counts are its present state."""
+
+    command: str
+    out: str
+    items: int
+    rows: Mapping[str, int]
+    rejected: int
+    failed: int
+    reused: int
+    seconds: float
+    tokens: int
+    totals: Mapping[str, float]
+    redone: tuple[str, ...] = ()
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+def run_stage(stage: Stage[Any], options: RunOptions) -> Summary:
+    """Run it to the end. Raises an `OpenRDataError` for whatever a user can act on."""
+    try:
+        return asyncio.run(_run(stage, options))
+    except asyncio.CancelledError:
+        raise Interrupted("stopped; what finished is on disk, run again with --resume to go on") from None
+
+
+async def _run(stage: Stage[Any], options: RunOptions) -> Summary:
+    _check_early(stage, options)
+    async with AsyncExitStack() as stack:
+        stop = await stack.enter_async_context(interruptible())
+        grader = await stack.enter_async_context(GRADERS[stage.grader](GradingPolicy()))
+        engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
+        identity = identity_of(stage, engine.identity, grader.identity)
+        run = await stack.enter_async_context(
+            open_run(
+                options.out,
+                identity,
+                mode="resume" if options.mode == "resume" else "new",
+                fork_of=options.fork_of,
+                settings={"separator": engine.template.separator, "template": engine.template.name},
+            )
+        )
+        for name in run.redone:
+            options.warn(f"{name} was damaged: it is in quarantine/ and its records are made again")
+        reuse = [ReadOnlyJournal(path / "journal.sqlite") for path in options.reuse]
+        for journal in reuse:
+            stack.push_async_callback(journal.close)
+        return await _Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader), stop).go()
+
+
+def identity_of(stage: Stage[Any], engine: str, grader: str) -> RunIdentity:
+    config = {"run": portable(stage.config), "grader": grader}
+    return RunIdentity(stage.command, config, engine, stage.inputs, stage.tables, stage.shard_items)
+
+
+def portable(config: Any) -> Any:
+    """The configuration without the folders its inputs lie in: their content is known by its hash, and a run may move."""
+
+    def moved(source: ProblemSource | None) -> ProblemSource | None:
+        return source and (replace(source, location=source.path.name) if source_kind(source) == "path" else source)
+
+    changes = {name: moved(getattr(config, name)) for name in ("source", "answers") if hasattr(config, name)}
+    return replace(config, **changes)
+
+
+def _check_early(stage: Stage[Any], options: RunOptions) -> None:
+    """Refuse a wrong directory before a model is loaded: everything but the engine's identity can be compared now."""
+    directory(options.out, "resume" if options.mode == "resume" else "new")
+    if options.mode == "resume" and (options.out / "run.json").exists():
+        record = RunRecord.load(options.out)
+        grader = GRADERS[stage.grader](GradingPolicy()).identity
+        record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader), options.out)
+
+
+class _Work:
+    """The items of one attempt, and what is counted on the way."""
+
+    def __init__(self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, stop: asyncio.Event) -> None:
+        self.stage, self.options, self.run, self.tools, self.stop = stage, options, run, tools, stop
+        self.seen = 0
+        self.rejected = 0
+        self.done = run.progress.count
+        self.began = time.monotonic()
+        self.before = self.done
+        self.last_failure: EngineError | None = None
+
+    async def go(self) -> Summary:
+        window = self.options.window or max(16, 4 * self.tools.engine.slots // max(1, self.stage.sequences))
+        async with self._ticking():
+            async for done in finished(self._owed(), self._one, window=window, stop=self.stop):
+                self._take(done)
+        if self.stop.is_set():
+            await self.run.close("interrupted")
+            raise Interrupted(f"stopped after {self.done} of {self.stage.total or 'the'} problems; --resume continues")
+        return await self._finish()
+
+    def _owed(self) -> Iterator[tuple[int, Any]]:
+        """The items that still have to be done, numbered; rejects are noted on the way."""
+        for item in self.stage.items():
+            if isinstance(item, Reject):
+                self._reject(item)
+                continue
+            number, self.seen = self.seen, self.seen + 1
+            if number not in self.run.progress:
+                yield number, item
+
+    def _reject(self, reject: Reject) -> None:
+        self.rejected += 1
+        if self.options.strict:
+            where = f"{reject.file} line {reject.line}"
+            raise InputError(f"{where}: {reject.reason} ({reject.detail}); without --strict it is kept aside")
+        self.run.add_reject(asdict(reject))
+
+    async def _one(self, numbered: tuple[int, Any]) -> None:
+        number, item = numbered
+        await self.run.finish_item(number, await self.stage.work(item, self.tools))
+
+    def _take(self, done: Finished[tuple[int, Any], None]) -> None:
+        number, item = done.item
+        try:
+            done.result()
+        except EngineError as error:
+            self._set_aside(number, self.stage.name(item), error)
+        else:
+            self.done += 1
+
+    def _set_aside(self, number: int, name: str, error: EngineError) -> None:
+        """A prompt that is too long, or a fault that passed every retry of the engine, costs one item; any other ends the run."""
+        if not (error.retryable or isinstance(error, ContextOverflow)):
+            raise error
+        reason = "context_overflow" if isinstance(error, ContextOverflow) else "engine_error"
+        self.run.add_failure(number, {"problem_id": name, "reason": reason, "detail": str(error)[:500]})
+        self.last_failure = error
+        if self.run.failed > self.options.max_failures:
+            raise TooManyFailures(f"{self.run.failed} problems failed, the last one so: {error}; --resume tries them again")
+
+    async def _finish(self) -> Summary:
+        if not self.seen:
+            raise InputError(f"{self.stage.config.source.location} holds no problem that can be used ({self.rejected} rejected)")
+        if self.last_failure and self.done == self.before and not self.done:
+            raise TooManyFailures(f"no problem could be done: {self.last_failure}")
+        tally = self.tools.engine.tally
+        self.run.add_totals(completions=tally.completions, tokens=tally.tokens, reused=tally.reused)
+        sizes = await self.run.complete(self.seen)
+        counts = {"problems": self.seen, "rejected rows": self.rejected, "failed problems": self.run.failed}
+        await self.run.write_card(render_run_card(self.stage.config, self.run.identity.engine, sizes, counts))
+        if self.stage.arrow:
+            await self.run.write_arrow()
+        await self.run.close("finished")
+        self._report(final=True)
+        return self._summary({name: size.rows for name, size in sizes.items()})
+
+    def _summary(self, rows: Mapping[str, int]) -> Summary:
+        tally = self.tools.engine.tally
+        return Summary(
+            command=self.stage.command,
+            out=str(self.options.out),
+            items=self.seen,
+            rows=rows,
+            rejected=self.rejected,
+            failed=self.run.failed,
+            reused=tally.reused,
+            seconds=time.monotonic() - self.began,
+            tokens=tally.tokens,
+            totals=dict(self.run.record.totals),
+            redone=tuple(self.run.redone),
+        )
+
+    @asynccontextmanager
+    async def _ticking(self) -> AsyncIterator[None]:
+        async def tick() -> None:
+            while True:
+                self._report()
+                await asyncio.sleep(TICK)
+
+        ticker = asyncio.create_task(tick())
+        try:
+            yield
+        finally:
+            ticker.cancel()
+
+    def _report(self, *, final: bool = False) -> None:
+        tally = self.tools.engine.tally
+        self.options.report(
+            Snapshot(
+                stage=self.stage.command,
+                done=self.done,
+                total=self.stage.total,
+                tokens=tally.tokens,
+                completions=tally.completions,
+                reused=tally.reused,
+                rejected=self.rejected,
+                failed=self.run.failed,
+                seconds=time.monotonic() - self.began,
+                final=final,
+            )
+        )
