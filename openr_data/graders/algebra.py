@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import gcd, isqrt, pi, sqrt
 
 TERM_LIMIT = 150
-BIT_LIMIT = 8192
+BIT_LIMIT = 4400
 """Bound on the size of coefficients: every operation stays in microseconds."""
 
 Monomial = tuple[int, int, tuple[tuple[str, int], ...]]

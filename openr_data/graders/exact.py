@@ -18,7 +18,8 @@ from openr_data.graders.reading import Base, Group, Matrix, Named, Number, Ratio
 Same = bool | None
 """Equal, different, or not decided."""
 
-Decision = Literal["exact", "equal", "different", "undecided"]
+Decision = Literal["exact", "equal", "different", "ambiguous", "undecided"]
+"""`ambiguous`: words that may or may not say the same; no computer algebra can tell either."""
 
 _WORDS = re.compile(r"\\[a-zA-Z]+|\{[^{}\\]*[a-zA-Z]{2}[^{}\\]*\}")
 _SMALL_UNIT = re.compile(r"(.*[\d})]) [mgshlLm](?:\^(?:[23]|\{[23]\}))?")
@@ -136,8 +137,10 @@ class Equality:
         if a.operators == b.operators and len(a.sides) == len(b.sides) and self._ordered(a.sides, b.sides):
             return True
         left, right = _equation(a), _equation(b)
-        if left is None or right is None or not left.numerator or not right.numerator:
+        if left is None or right is None:
             return None
+        if not left.names or not right.names:  # equations between numbers claim something; they are no lines or curves
+            return False if len(a.sides) == len(b.sides) and self._ordered(a.sides, b.sides) is False else None
         proportion = (left / right).rational
         if proportion is not None and proportion != 0:
             return True
@@ -250,4 +253,6 @@ def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
         return "undecided"
     if True in same:
         return "equal"
-    return "undecided" if None in same else "different"
+    if None not in same:
+        return "different"
+    return "ambiguous" if any(isinstance(value, Word) for value in (*lefts, *rights)) else "undecided"

@@ -20,6 +20,7 @@ Gamma Theta Lambda Sigma Phi Psi Omega infty emptyset
 """
 _GREEK = frozenset(_GREEK_NAMES.split())
 _DEPTH_LIMIT = 40
+_WORK_LIMIT = 4000
 _END = Token("")
 _STARTS_FACTOR = frozenset(("(", "{", "[", "\\frac", "\\sqrt", "\\pi", "\\binom")) | {"\\" + g for g in _GREEK}
 
@@ -35,6 +36,7 @@ class _Reader:
         self.tokens = list(tokens)
         self.at = 0
         self.depth = 0
+        self.work = 0
         self.fold = fold
 
     @property
@@ -61,6 +63,7 @@ class _Reader:
         while self.next.text in ("+", "-"):
             negative = self.take() == "-"
             term = self.product()
+            self.spend(total, term)
             total = total - term if negative else total + term
         self.depth -= 1
         return total
@@ -79,23 +82,41 @@ class _Reader:
                 self.at += 1
                 sign = self.sign()
                 factor = self.factor() if sign > 0 else -self.factor()
+                self.spend(total, factor)
                 total = total * factor if text == "*" else total / factor
                 divided = text == "/"
             elif text in _STARTS_FACTOR or (len(text) == 1 and text.isalpha()):
                 if divided:
                     raise Undecidable("1/2x means two things")
-                total = total * self.factor()
+                total = self.times(total, self.factor())
             elif text[1:] in FUNCTIONS and text[0] == "\\":
-                total = total * self.function()
+                total = self.times(total, self.function())
             else:
                 return total
 
     def factor(self) -> Quotient:
         start = self.at
         base = self.primary()
-        while self.next.text in ("^", "!"):
-            base = self.factorial(base) if self.take() == "!" else self.power(base, self.exponent(), start)
+        if self.next.text == "!":
+            self.at += 1
+            base = self.factorial(base)
+        if self.next.text == "^":
+            self.at += 1
+            exponent = self.exponent()
+            if self.next.text in ("^", "!"):
+                raise Undecidable("a tower of exponents")
+            base = self.power(base, exponent, start)
         return base
+
+    def times(self, a: Quotient, b: Quotient) -> Quotient:
+        self.spend(a, b)
+        return a * b
+
+    def spend(self, a: Quotient, b: Quotient) -> None:
+        """Bounds the whole formula's work, so that no answer holds up its caller."""
+        self.work += len(a.numerator) * len(b.numerator) + len(a.denominator) * len(b.denominator)
+        if self.work > _WORK_LIMIT:
+            raise Undecidable("too much arithmetic")
 
     def factorial(self, base: Quotient) -> Quotient:
         n = base.rational
@@ -111,6 +132,7 @@ class _Reader:
     def power(self, base: Quotient, exponent: Quotient, start: int) -> Quotient:
         value = exponent.rational
         if value is not None and value.denominator == 1:
+            self.work += len(base.numerator) ** 2
             return base.power(int(value))
         if value == Fraction(1, 2) and base.rational is not None:
             return root(base)

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, Self
 
 from openr_data.graders.exact import decide
 from openr_data.graders.extract import extract
-from openr_data.graders.limits import refuse
+from openr_data.graders.limits import plain_formulas, refuse
 from openr_data.graders.normalise import normalise
 from openr_data.graders.policy import GRADER_VERSION, GradingPolicy
 from openr_data.graders.pool import Pool
@@ -78,8 +78,15 @@ class ExactGrader:
 
     async def grade_answer(self, answer: str, gold: str, /) -> Verdict:
         pair = normalise(answer), normalise(gold)
-        decision = decide(*pair, self.policy)
-        return _verdict(decision if decision != "undecided" else _refusal(pair) or "unparsable_answer", answer)
+        return _verdict(_fast(pair, self.policy) or _refusal(pair) or "unparsable_answer", answer)
+
+
+def _fast(pair: Pair, policy: GradingPolicy) -> str:
+    """The reason code of the fast path; empty when a worker has to look."""
+    decision = decide(*pair, policy)
+    if decision == "ambiguous":
+        return "unparsable_answer"
+    return "" if decision == "undecided" else decision
 
 
 def _refusal(pair: Pair) -> str:
@@ -167,10 +174,10 @@ class MathGrader:
             self._cache.move_to_end(pair)
             self.counts.cached += 1
             return known
-        decision: str = decide(*pair, self.policy)
-        if decision != "undecided":
+        reason = _fast(pair, self.policy)
+        if reason:
             self.counts.fast += 1
-            return self._remember(pair, decision)
+            return self._remember(pair, reason)
         refusal = _refusal(pair)
         if refusal:
             self.counts.refused += 1
@@ -196,10 +203,11 @@ class MathGrader:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="grader")
         loop = asyncio.get_running_loop()
+        task = plain_formulas(*pair, self.policy)
         self.counts.worker += 1
         reason = "crashed"
         for budget in (self.cpu_seconds, 4 * self.cpu_seconds):
-            reason = await loop.run_in_executor(self._threads, self._pool.compare, *pair, budget)
+            reason = await loop.run_in_executor(self._threads, self._pool.compare, *task, budget)
             if reason not in _RETRIED:
                 break
         if reason in _OUTCOMES or reason in ("timeout", "memory"):

@@ -7,6 +7,8 @@ math-verify's own extraction and its alarm-based timeouts are not used. What doe
 from __future__ import annotations
 
 import logging
+import re
+from itertools import product
 from typing import Any
 
 import sympy
@@ -15,6 +17,7 @@ from math_verify import verify
 from math_verify.parser import should_treat_as_complex
 
 _SPELLING = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+_NAME = re.compile(r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?(?:\([a-z]\))?")
 _DIGITS = 50
 """Two constants that math-verify holds equal at 15 digits must agree to about this many (1/2^99 is not 1/2^98)."""
 
@@ -30,7 +33,10 @@ def parse(text: str) -> Any:
     """The sympy value of one normalised answer; raises `Unparsable`."""
     try:
         value = latex2sympy(
-            text, is_real=not should_treat_as_complex(text), convert_degrees=False, normalization_config=_SPELLING
+            text,
+            is_real=not should_treat_as_complex(text),
+            convert_degrees="\\circ" in text,
+            normalization_config=_SPELLING,
         )
     except (MemoryError, RecursionError):
         raise
@@ -64,18 +70,30 @@ def equal(first: Any, second: Any) -> bool:
     return bool(same) and _agree(first, second)
 
 
+def _sides(text: str) -> tuple[str, ...]:
+    """What must equal the other answer when only this one is an equation: the last side, and the first unless it is a name."""
+    first, *_, last = text.split("=")
+    return (last,) if _NAME.fullmatch(first) else (first, last)
+
+
 def compare(answer: str, gold: str) -> str:
     """`equal`, `different`, `unparsable_gold` or `unparsable_answer`.
 
     The pair is put in a fixed order first, because math-verify's comparison is not symmetric.
     """
+    answers: tuple[str, ...] = (answer,)
+    golds: tuple[str, ...] = (gold,)
+    if "=" in answer and "=" not in gold:
+        answers = _sides(answer)
+    elif "=" in gold and "=" not in answer:
+        golds = _sides(gold)
     try:
-        right = parse(gold)
+        rights = [(text, parse(text)) for text in golds]
     except Unparsable:
         return "unparsable_gold"
     try:
-        left = parse(answer)
+        lefts = [(text, parse(text)) for text in answers]
     except Unparsable:
         return "unparsable_answer"
-    first, second = (left, right) if answer <= gold else (right, left)
-    return "equal" if equal(first, second) else "different"
+    ordered = (sorted(pair, key=lambda named: named[0]) for pair in product(lefts, rights))
+    return "equal" if all(equal(a[1], b[1]) for a, b in ordered) else "different"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 LENGTH_LIMIT = 2000
 """Longer texts are no final answers: they are left as they are, and graders refuse them."""
@@ -61,6 +62,8 @@ _RENAMED = {
 _ENVIRONMENT = re.compile(r"\{(?:[bvBV]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?")
 _SPACING = re.compile(r"\\[,;:!> ]|\\\n|[~\s]+")
 _DEGREES = re.compile(r"(?:\^ ?(?:\{ ?° ?\}|°)|°)(?: ?\\text ?\{ ?[CF] ?\}| ?[CF](?![a-zA-Z]))?")
+_TEXT_NUMBER = re.compile(r"\\text ?\{ ?(-?\d+(?:\.\d+)?) ?\}")
+_TRIGONOMETRY = re.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _AND = re.compile(r",? ?(?:\\text ?\{,? ?(?:and|or),? ?\}|(?<![a-zA-Z\\{])(?:and|or)(?![a-zA-Z]))")
 _PERCENT_WORD = re.compile(
     r" ?(?:\\text ?\{ ?(?:percent|percentage|pct)\.? ?\}|(?<![a-zA-Z\\])(?:percent|percentage|pct)(?![a-zA-Z]))"
@@ -69,6 +72,9 @@ _LOOSE = re.compile(r" ?([-+*/^_=<>(){}\[\];:|&!%]) ?")
 _COMMA = re.compile(r" ?, ?")
 _LIST_COMMA = re.compile(r", (?!\d{3}(?!\d))")  # the space in `32, 349` tells a list from a number
 _ROMAN_CONSTANT = re.compile(r"\\mathrm ?\{ ?([eid]) ?\}")
+
+
+_PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def _rename(match: re.Match[str]) -> str:
@@ -95,16 +101,18 @@ def _once(text: str) -> str:
     text = _ROMAN_CONSTANT.sub(r" \1 ", text.strip("*`").replace("**", "^"))
     text = _SPACED_THOUSANDS.sub("", _TEX_THOUSANDS.sub("", text))
     text = _COMMANDS.sub(_rename, text.replace(r"\$", "").replace("$", "").replace(r"\%", "%"))
-    text = _ENVIRONMENT.sub("{pmatrix}", text)
+    text = _TEXT_NUMBER.sub(r" \1 ", _ENVIRONMENT.sub("{pmatrix}", text))
     text = _SPACING.sub(" ", text.replace("\\\\", "\0")).replace("\0", "\\\\")
     text = text.replace("\\\\ ", "\\\\").replace(" \\\\", "\\\\")
-    text = _PERCENT_WORD.sub("%", _DEGREES.sub("", text))
+    degrees = r"^{\\circ}" if _TRIGONOMETRY.search(text) else ""  # tan 15° is not tan 15; 90° and 90 are one answer
+    text = _PERCENT_WORD.sub("%", _DEGREES.sub(degrees, text))
     text = _AND.sub(", ", text)
     text = _LOOSE.sub(r"\1", _LOOSE.sub(r"\1", text))
     text = _LIST_COMMA.sub(",", _COMMA.sub(lambda m: m.group().lstrip(), text))
     return text.rstrip(" .,;:").lstrip()
 
 
+@lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     r"""The canonical spelling of an answer; applying it again changes nothing. Over-long text comes back stripped only.
 
@@ -115,6 +123,8 @@ def normalise(text: str) -> str:
     """
     if len(text) > LENGTH_LIMIT:
         return text.strip()
+    if _PLAIN.fullmatch(text):
+        return text
     for _ in range(16):  # what one pass uncovers (a unit behind a stripped sign), the next one spells; two or three settle it
         before, text = text, _once(text)
         if text == before:

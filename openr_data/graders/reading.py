@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from openr_data.graders.algebra import Quotient, Undecidable
@@ -99,7 +100,7 @@ _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMBER_WORDS = _NUMBERS.split()
 _THOUSANDS = re.compile(r"([-+]?\d{1,3}(?:,\d{3})+)(?![\d,])")
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d+|\.\d+)")
-_ITEM_LIMIT = 64
+_ITEM_LIMIT = 36
 _ARTICLES = frozenset(("the", "a", "an"))
 
 
@@ -179,9 +180,13 @@ class _Read:
         text = " ".join(" ".join(parts).split())
         if not any(c.isalpha() for c in text):
             return self.any(tokenize(text), depth + 1)
+        if " " not in text and any(c.isdigit() for c in text):
+            with suppress(Unreadable, Undecidable):
+                return self.number(tokenize(text))
         if "," in text:
             return Group("list", tuple(self.word([p], depth + 1) for p in text.split(",") if p.strip()))
-        words = [w for w in text.casefold().strip("()[] .").split() if w not in _ARTICLES]
+        folded = text.casefold().strip("()[] .").split()
+        words = [w for w in folded if w not in _ARTICLES] or folded
         if len(words) == 1 and words[0] in _NUMBER_WORDS:
             return self.number([Token(str(_NUMBER_WORDS.index(words[0])))])
         return Word(" ".join(words))
