@@ -121,6 +121,16 @@ def test_a_directory_is_its_data_files_in_order(tmp_path: Path) -> None:
         read_problems(ProblemSource(str(tmp_path)))
 
 
+def test_the_problems_of_a_run_directory_can_be_used_again(tmp_path: Path) -> None:
+    row = {"item": 0, "problem_id": "a", "question": "q", "answer": "2", "source": "s", "difficulty": "hard", "skipped": ""}
+    for table, metadata in (("problems", '{"seed":"0"}'), ("rollouts", "{}")):
+        (tmp_path / "data" / table).mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist([{**row, "metadata": metadata}]), tmp_path / "data" / table / "train-00000.parquet")
+    (tmp_path / "run.json").write_text("{}")
+    (problem,) = usable_problems(ProblemSource(str(tmp_path)))
+    assert problem == Problem("a", "q", "2", "s", "hard", {"item": "0", "seed": "0", "skipped": ""})
+
+
 def test_rows_without_an_id_are_named_after_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "my set.jsonl").write_text('{"question": "q", "answer": 1}\nbroken\n{"question": "r", "answer": 2, "id": null}\n')
     items = list(read_problems(ProblemSource(str(tmp_path / "my set.jsonl"))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,14 @@ def test_rows_are_streamed_from_the_named_split(monkeypatch: pytest.MonkeyPatch)
     assert asked == [("owner/set", "main", {"split": "test", "revision": "abc", "streaming": True})]
     assert problem == next(usable_problems(source))
     assert (problem.id, problem.answer, problem.source) == ("owner/set-0", "1", "owner/set")
+
+
+def test_a_real_stream_of_the_library_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets.Dataset.from_list(ROWS * 300).to_parquet(str(tmp_path / "rows.parquet"))
+    stream = datasets.load_dataset("parquet", data_files=str(tmp_path / "rows.parquet"), split="train", streaming=True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: stream)
+    problems = list(usable_problems(ProblemSource("owner/set", split="train")))
+    assert [problem.id for problem in problems] == [f"owner/set-{row}" for row in range(600)]
 
 
 def test_a_single_split_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from openr_data.problems.answers import cell_text
 from openr_data.problems.reject import RowFault
-from openr_data.problems.rows import MAX_TEXT, Number
+from openr_data.problems.rows import MAX_LINE, MAX_TEXT, Number, parse_object
 
 MAX_ID = 512
 MAX_METADATA = 8 << 10
@@ -81,7 +81,12 @@ def type_name(value: object) -> str:
 
 
 def _mapping(value: object) -> dict[str, object] | None:
-    """An object, or the list of pairs that an Arrow map column gives."""
+    """An object, its JSON text (as this project writes it), or the list of pairs that an Arrow map column gives."""
+    if isinstance(value, str) and value.startswith("{") and len(value) <= MAX_LINE:
+        try:
+            return parse_object(value.encode("utf-8", "surrogatepass"))
+        except RowFault:
+            return None
     if isinstance(value, Mapping):
         return {key: cell for key, cell in value.items() if isinstance(key, str)}
     if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in value):

@@ -23,6 +23,7 @@ ANSWERS = (
 WORKED = ("solution", "question.ground_truth_solution")
 """Columns with a worked solution, out of which the answer is read when there is no answer column."""
 IDS = ("id", "unique_id", "problem_id")
+SOLUTION_IDS = ("id", "unique_id", "solution_id")
 STEPS = ("steps", "completions", "question.pre_generated_steps")
 TEXTS = ("solution", "response", "completion", "output", "generation")
 """Columns with a whole solution as one text, used when there is no column of steps."""
@@ -82,7 +83,7 @@ def solution_fields(rows: Sequence[Columns], source: ProblemSource, name: str, *
     if not answer and not joined:
         hint = "--answer-field, or --answers with a file of the same questions"
         raise InputError(_unclear(rows, name, "no column with the reference answer was recognised", hint))
-    id_field = source.id_field or _first(_present(rows, ("id", "unique_id")))
+    id_field = source.id_field or _first(_present(rows, SOLUTION_IDS))
     options = {"--question-field": question, "--answer-field": answer, "--id-field": id_field, "--steps-field": steps}
     _must_exist(rows, options, name)
     return Fields(question, answer, id_field, steps)

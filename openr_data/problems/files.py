@@ -69,7 +69,9 @@ def _directory(root: Path, source: ProblemSource) -> tuple[DataFile, ...]:
     saved = _saved_data_set(root, source.split)
     if saved is not None:
         return tuple(_file(path, root, ".arrow") for path in saved)
-    found = [_file(path, root, path.suffix.lower()) for path in sorted(root.rglob("*")) if _is_data(path, root)]
+    run = root / "data" / "problems"  # of a run directory, the table of its problems
+    base = run if (root / "run.json").is_file() and run.is_dir() else root
+    found = [_file(path, root, path.suffix.lower()) for path in sorted(base.rglob("*")) if _is_data(path, root)]
     files = [file for file in found if file.format != "json"] or found
     if source.split:
         files = [file for file in files if re.search(rf"(^|[^a-z0-9]){re.escape(source.split)}([^a-z0-9]|$)", file.name)]
