@@ -88,17 +88,17 @@ def write_checked_json(path: Path, body: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_checked_json(path: Path) -> dict[str, Any]:
+def read_checked_json(path: Path, remedy: str = "restore it from a copy") -> dict[str, Any]:
     """Read what `write_checked_json` wrote. Raises `RunDirError` where it is missing, torn or changed."""
     try:
         record = json.loads(path.read_bytes())
         checksum = record.pop("checksum")
     except FileNotFoundError:
-        raise RunDirError(f"{path} is missing") from None
+        raise RunDirError(f"{path} is missing; {remedy}") from None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as fault:
-        raise RunDirError(f"{path} is damaged ({type(fault).__name__}); restore it from a copy") from fault
+        raise RunDirError(f"{path} is damaged ({type(fault).__name__}); {remedy}") from fault
     except OSError as fault:
         raise RunDirError(f"{path} cannot be read ({fault.strerror})") from fault
     if checksum != digest(record):
-        raise RunDirError(f"{path} is damaged: its checksum does not match its content; restore it from a copy")
+        raise RunDirError(f"{path} is damaged: its checksum does not match its content; {remedy}")
     return dict(record)

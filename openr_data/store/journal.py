@@ -18,6 +18,10 @@ from openr_data.types import Completion
 VERSION = 1
 Connect = Callable[[Path], sqlite3.Connection]
 
+COMPLETIONS = "SELECT CAST(key AS BLOB), coalesce(CAST(value AS BLOB), x''), CAST(crc AS INTEGER) FROM completions "
+RESULTS = "SELECT item, coalesce(CAST(value AS BLOB), x''), CAST(crc AS INTEGER) FROM results "
+"""Values and checksums as bytes and numbers, also where a flipped bit has changed their type."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS results (item INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
@@ -53,11 +57,13 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Read only, also while another process writes, and also from a read-only disk."""
     connection: sqlite3.Connection | None = None
-    for query in ("mode=ro", "mode=ro&immutable=1"):
+    wal = path.with_name(f"{path.name}-wal")
+    unchanging = not (wal.exists() and wal.stat().st_size)  # otherwise rows are in the log, which `immutable` does not read
+    for query in ("mode=ro", "mode=ro&immutable=1")[: 1 + unchanging]:
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?{query}", uri=True, isolation_level=None, timeout=30)
             connection.execute("SELECT count(*) FROM totals").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             if connection is not None:
                 connection.close()
             continue
@@ -143,7 +149,7 @@ class Journal:
 
     def _page(self, connection: sqlite3.Connection, start: int, stop: int, limit: int) -> list[tuple[int, bytes]]:
         page: list[tuple[int, bytes]] = []
-        query = "SELECT item, value, crc FROM results WHERE item >= ? AND item < ? ORDER BY item"
+        query = RESULTS + "WHERE item >= ? AND item < ? ORDER BY item"
         for item, value, crc in connection.execute(query, (start, stop)):
             if crc != checksum(_item_key(item), value):
                 raise StorageError(f"{self.path}: the rows of item {item} are damaged; run again with --resume to redo them")
@@ -186,7 +192,7 @@ def copy_completions(source: Path, target: Path) -> JournalTotals:
         try:
             writer.execute("BEGIN IMMEDIATE")
             tokens = rows = 0
-            for key, value, crc in reader.execute("SELECT key, value, crc FROM completions"):
+            for key, value, crc in reader.execute(COMPLETIONS):
                 if crc == checksum(key, value):
                     rows += writer.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?)", (key, value, crc)).rowcount
                     tokens += unpack_completion(value).token_count
@@ -208,10 +214,10 @@ def _find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> tuple[dict[b
     found: dict[bytes, Completion] = {}
     damaged: list[bytes] = []
     for key in keys:
-        row = connection.execute("SELECT value, crc FROM completions WHERE key = ?", (key,)).fetchone()
+        row = connection.execute(COMPLETIONS + "WHERE key = ?", (key,)).fetchone()
         if row is None:
             continue
-        value, crc = row
+        _, value, crc = row
         if crc == checksum(key, value):
             found[key] = unpack_completion(value)
         else:
@@ -231,6 +237,6 @@ def _totals(connection: sqlite3.Connection) -> JournalTotals:
 def _scan_results(connection: sqlite3.Connection) -> tuple[list[int], list[int]]:
     good: list[int] = []
     bad: list[int] = []
-    for item, value, crc in connection.execute("SELECT item, value, crc FROM results ORDER BY item"):
+    for item, value, crc in connection.execute(RESULTS + "ORDER BY item"):
         (good if crc == checksum(_item_key(item), value) else bad).append(item)
     return good, bad

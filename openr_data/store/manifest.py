@@ -75,7 +75,7 @@ class Manifest:
     @classmethod
     def load(cls, directory: Path) -> Manifest:
         """Raises `RunDirError` where the file is missing, damaged, or not a manifest."""
-        body = read_checked_json(directory / NAME)
+        body = read_checked_json(directory / NAME, f"run `openr-data verify {directory} --repair`")
         try:
             shards = [_read_shard(each) for each in body["shards"]]
             return cls(body["digest"], tuple(body["tables"]), {shard.index: shard for shard in shards})

@@ -18,7 +18,7 @@ from openr_data.store.schemas import TABLES, arrow_schema
 
 _GROUP_ROWS = 1000
 _GROUP_CHARS = 16 << 20
-_CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
+_CHUNKING: Any = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 """Content-defined chunking with the numbers of the `datasets` library: a later upload sends only what changed."""
 
 
