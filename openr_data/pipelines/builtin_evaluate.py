@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +47,9 @@ class DifficultyReport:
 
     `pass_at` is the share of problems with a right answer among all samples. `lines`, `first_errors` and `kinds` count sampled
     solutions by their number of lines, by the 0-based line of the first local error (-1: none) and by its kind. `recovered` is
-    the share of sampled solutions that were off track and end right; `recovered_of_wrong` its share of those that were off
-    track. `wait_after_wrong` and `wait_after_right` are the shares of such lines that are followed by a revision.
+    the share of sampled solutions that were off track and end right, `recovered_of_wrong` the same among those that were off
+    track, `answer_despite_error` the share with a local error that end right, whether it mattered or not. `wait_after_wrong`
+    and `wait_after_right` are the shares of such lines that are followed by a revision.
     """
 
     difficulty: int
@@ -89,9 +90,11 @@ def evaluate_builtin(
 def _load(config: BuiltinEvaluation, model_dir: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
     if not (model_dir / "config.json").is_file():
         raise UsageError(f"there is no model in {model_dir}; name a folder with config.json and model.safetensors")
+    logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=getattr(torch, config.dtype)).to(config.device).eval()
     return model, AutoTokenizer.from_pretrained(model_dir)
 
@@ -103,16 +106,11 @@ def _evaluate(
     difficulty: int,
     problems: Sequence[Problem],
 ) -> DifficultyReport:
-    drawn = [problem for problem in problems for _ in range(config.samples)]
-    sampled = _solve(config, model, tokenizer, drawn, config.temperature)
+    repeated = [problem for problem in problems for _ in range(config.samples)]
+    sampled = _solve(config, model, tokenizer, repeated, config.temperature)
     greedy = _solve(config, model, tokenizer, problems, 0.0)
     groups = [sampled[start : start + config.samples] for start in range(0, len(sampled), config.samples)]
-    return _report(
-        difficulty,
-        [judgement for judgement, _ in sampled],
-        groups=[[j for j, _ in group] for group in groups],
-        greedy=[judgement for judgement, _ in greedy],
-    )
+    return report(difficulty, groups, greedy)
 
 
 def _solve(
@@ -121,27 +119,24 @@ def _solve(
     tokenizer: PreTrainedTokenizerFast,
     problems: Sequence[Problem],
     temperature: float,
-) -> list[tuple[Judgement, tuple[str, ...]]]:
+) -> list[Judgement]:
     import torch
 
     from openr_data.pipelines.builtin_sample import sample_texts
 
     generator = torch.Generator(config.device).manual_seed(config.seed)
-    solved = []
+    judged = []
     for start in range(0, len(problems), _BATCH):
         part = problems[start : start + _BATCH]
         prompts = [problem.question + "\n" for problem in part]
         texts = sample_texts(model, tokenizer, prompts, temperature=temperature, generator=generator)
-        for problem, text in zip(part, texts, strict=True):
-            steps = _LINES.split(text)
-            solved.append((judge(problem.question, steps), steps))
-    return solved
+        judged += [judge(problem.question, _LINES.split(text)) for problem, text in zip(part, texts, strict=True)]
+    return judged
 
 
-def _report(
-    difficulty: int, sampled: Sequence[Judgement], groups: Sequence[Sequence[Judgement]], greedy: Sequence[Judgement]
-) -> DifficultyReport:
-    kinds = [kind for judged in sampled for kind in judged.kinds]
+def report(difficulty: int, groups: Sequence[Sequence[Judgement]], greedy: Sequence[Judgement]) -> DifficultyReport:
+    """The figures of one difficulty; `groups` holds the sampled solutions of one problem each."""
+    sampled = [judged for group in groups for judged in group]
     off_track = [judged for judged in sampled if False in judged.states]
     after_wrong, after_right = _revisions(sampled)
     return DifficultyReport(
@@ -153,7 +148,7 @@ def _report(
         lines=_counts(len(judged.kinds) for judged in sampled),
         first_errors=_counts(judged.first_error for judged in sampled),
         kinds=dict(Counter(judged.kind for judged in sampled if judged.kind).most_common()),
-        step_accuracy=_share([kind is None for kind in kinds]) or 0.0,
+        step_accuracy=_share([kind is None for judged in sampled for kind in judged.kinds]) or 0.0,
         recovered=_share([judged.recovered for judged in sampled]) or 0.0,
         recovered_of_wrong=_share([judged.right for judged in off_track]),
         wait_after_wrong=_share(after_wrong),
@@ -176,5 +171,29 @@ def _share(flags: Sequence[bool]) -> float | None:
     return sum(flags) / len(flags) if flags else None
 
 
-def _counts(values: Any) -> dict[int, int]:
+def _counts(values: Iterable[int]) -> dict[int, int]:
     return dict(sorted(Counter(values).items()))
+
+
+def markdown_table(reports: Sequence[DifficultyReport]) -> str:
+    """The reports as a table, one row per difficulty."""
+    head = (
+        "operations",
+        "right at T",
+        "pass@n",
+        "greedy",
+        "right lines",
+        "recovered",
+        "P(wait given wrong)",
+        "P(wait given right)",
+    )
+    rows = [
+        (r.difficulty, r.accuracy, r.pass_at, r.greedy, r.step_accuracy, r.recovered, r.wait_after_wrong, r.wait_after_right)
+        for r in reports
+    ]
+    lines = [head, tuple("---" for _ in head), *(tuple(_cell(value) for value in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"

@@ -1,32 +1,26 @@
-"""Trains the built-in policy: from problems, slips and the model's own solutions, with Muon and AdamW."""
+"""Trains the built-in policy from problems, slips and the model's own solutions, with Muon and AdamW."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from openr_data.engines.builtin.tokenizer import CONTEXT, build_tokenizer
+from openr_data.engines.builtin.tokenizer import build_tokenizer
 from openr_data.errors import RunDirError
-from openr_data.pipelines import builtin_attention
+from openr_data.pipelines.builtin_batches import IGNORE, POOL, Batches
 from openr_data.pipelines.builtin_config import BuiltinTraining
-from openr_data.pipelines.builtin_data import Example, Line, draw_example, own_example
-from openr_data.pipelines.builtin_sample import sample_texts
-from openr_data.problems.arithmetic import DIFFICULTIES, Program, draw_question
-from openr_data.problems.oracle import judge
+from openr_data.pipelines.builtin_data import Example, Line
+from openr_data.pipelines.builtin_model import build_model, save_model, use_attention
+from openr_data.pipelines.builtin_recipe import write_recipe
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
-
-IGNORE = -100
-POOL = 8
-"""Batches that are drawn together and sorted by length, so that a batch holds little padding."""
+    from transformers import LlamaForCausalLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,108 +45,6 @@ class TrainingProgress:
             f"step {self.step}/{self.steps}  loss {self.loss:.4f}  up to {self.operations} operations  "
             f"{self.tokens / 1e6:.1f} M tokens  {rate / 1e3:.1f} k tokens/s  {self.seconds:.0f} s  ETA {self.eta_seconds:.0f} s"
         )
-
-
-def build_model(config: BuiltinTraining, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A freshly initialised Llama with tied embeddings; the vocabulary is padded to a multiple of 64."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(config.seed)
-    settings = LlamaConfig(
-        vocab_size=-(-len(tokenizer) // 64) * 64,
-        hidden_size=config.hidden,
-        intermediate_size=config.intermediate,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        max_position_embeddings=CONTEXT,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    model = LlamaForCausalLM(settings).to(config.device)
-    use_attention(model, training=True)
-    return model
-
-
-def use_attention(model: LlamaForCausalLM, *, training: bool) -> None:
-    """On a CPU, training has its own attention; everything else, and CUDA, uses the fused kernels."""
-    builtin_attention.register()
-    own = training and model.device.type == "cpu"
-    model.set_attn_implementation(builtin_attention.NAME if own else "sdpa")
-
-
-def encode(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
-    """Tokens and targets of each example: question, lines, end token. Questions and unlearnt lines have the target `IGNORE`."""
-    pieces: list[str] = []
-    for example in examples:
-        lines = example.lines
-        pieces += [example.question + "\n", *(line.text + "\n" for line in lines[:-1]), lines[-1].text]
-    ids = iter(tokenizer(pieces).input_ids)
-    return [_join(next(ids), [(next(ids), line) for line in example.lines], tokenizer.eos_token_id) for example in examples]
-
-
-def _join(question: list[int], lines: Sequence[tuple[list[int], Line]], end: int) -> tuple[list[int], list[int]]:
-    tokens, targets = list(question), [IGNORE] * len(question)
-    for ids, line in lines:
-        tokens += ids
-        targets += ids if line.learn else [IGNORE] * len(ids)
-    return [*tokens, end], [*targets, end]
-
-
-class Batches:
-    """Batches without end, by the curriculum. `own` holds solutions that the model sampled; the newest replace the oldest."""
-
-    def __init__(self, config: BuiltinTraining, tokenizer: PreTrainedTokenizerFast) -> None:
-        self.config, self.tokenizer = config, tokenizer
-        self.rng = Random(f"batches/{config.seed}")
-        self.index = 0
-        self.own: list[Example] = []
-
-    def operations(self, step: int) -> int:
-        """The largest number of operations at this step."""
-        grown = step / max(1, self.config.curriculum * self.config.steps)
-        return min(DIFFICULTIES[-1], 2 + int(grown * (DIFFICULTIES[-1] - 1)))
-
-    def draw_program(self, most: int) -> Program:
-        self.index += 1
-        return draw_question(self.config.seed, self.index, self.rng.randint(1, most), "train")
-
-    def pool(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """`POOL` batches of tokens and targets (batch, length), length-sorted inside the pool and in random order."""
-        size, most = self.config.batch, self.operations(step)
-        own = [self.own.pop() for _ in range(min(len(self.own), int(self.config.own_share * size * POOL)))]
-        fresh = [draw_example(self.rng, self.draw_program(most), self.config.slips) for _ in range(size * POOL - len(own))]
-        rows = sorted((row for row in encode(self.tokenizer, own + fresh) if len(row[0]) <= CONTEXT), key=lambda row: len(row[0]))
-        groups = [rows[start : start + size] for start in range(0, len(rows), size)]
-        self.rng.shuffle(groups)
-        for group in groups:
-            yield (
-                self._pad([tokens for tokens, _ in group], self.tokenizer.pad_token_id),
-                self._pad([t for _, t in group], IGNORE),
-            )
-
-    def _pad(self, rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
-        width = max(len(row) for row in rows)
-        return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=self.config.device)
-
-    def refresh_own(self, model: LlamaForCausalLM, generator: torch.Generator, count: int) -> None:
-        """Sample `count` training questions with the model and keep what can be learnt from the solutions."""
-        programs = sorted((self.draw_program(DIFFICULTIES[-1]) for _ in range(count)), key=lambda p: len(p.operations))
-        made: list[Example] = []
-        for start in range(0, count, 128):
-            part = programs[start : start + 128]
-            texts = sample_texts(
-                model, self.tokenizer, [p.question + "\n" for p in part], temperature=1.0, generator=generator, max_tokens=220
-            )
-            for program, text in zip(part, texts, strict=True):
-                steps = text.split("\n")
-                example = own_example(self.rng, program, steps, judge(program.question, steps), self.config.slips.revise)
-                made += [example] if example else []
-        self.rng.shuffle(made)
-        self.own = made
 
 
 def loss_of(model: LlamaForCausalLM, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -256,7 +148,7 @@ class Training:
 def train_builtin(
     config: BuiltinTraining, out_dir: Path, on_progress: Callable[[TrainingProgress], None] = lambda _: None
 ) -> Path:
-    """Train and save weights and tokenizer in `out_dir`; returns it.
+    """Train; save the weights, the tokenizer and RECIPE.json in `out_dir`; returns it. Weights so far are in `out_dir/latest`.
 
     A run that was killed goes on from its last checkpoint when it is started again with the same `config` and `out_dir`;
     raises `RunDirError` when `out_dir` holds a checkpoint of another configuration.
@@ -272,7 +164,9 @@ def train_builtin(
         on_progress(training.progress(loss))
         if training.step % config.checkpoint_every < POOL:
             _save_checkpoint(training, checkpoint)
-    save_model(training.model, training.tokenizer, out_dir)
+    save_model(training.model, out_dir)
+    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    write_recipe(out_dir, config, parameters=parameters, tokens=training.tokens, seconds=training.seconds)
     checkpoint.unlink(missing_ok=True)
     return out_dir
 
@@ -282,7 +176,7 @@ def _save_checkpoint(training: Training, path: Path) -> None:
     part = path.with_suffix(".part")
     torch.save(training.state(), part)
     part.replace(path)
-    save_model(training.model, training.tokenizer, path.parent / "latest")
+    save_model(training.model, path.parent / "latest")
 
 
 def _load_checkpoint(path: Path, config: BuiltinTraining) -> Mapping[str, Any]:
@@ -293,11 +187,3 @@ def _load_checkpoint(path: Path, config: BuiltinTraining) -> Mapping[str, Any]:
             f"{path.parent} holds a training run with another configuration ({', '.join(fields)}); use another folder"
         )
     return state
-
-
-def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out_dir: Path) -> None:
-    import copy
-
-    clone = copy.deepcopy(model).to(torch.bfloat16)
-    clone.save_pretrained(out_dir)
-    tokenizer.save_pretrained(out_dir)
