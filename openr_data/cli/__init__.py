@@ -1,4 +1,4 @@
-"""The command line: folds options into one configuration value, calls a pipeline, shows what came out. Computes nothing itself."""
+"""The command line: folds options into one configuration value, calls a pipeline, shows what came out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,5 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _DISK:
             raise
-        fail(
-            f"the disk refused to take data ({os.strerror(error.errno or 0)}); what was acknowledged before is safe, run again to go on"
-        )
+        fail(f"the disk refused to take data ({os.strerror(error.errno or 0)}); free space and run again with --resume")
         raise SystemExit(STORAGE_EXIT) from None

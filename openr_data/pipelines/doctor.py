@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from openr_data.errors import InputError
+
 State = Literal["ok", "note", "fail"]
 
 
@@ -106,11 +108,16 @@ def _vllm() -> Check:
 
 
 def _builtin() -> Check:
-    from openr_data.engines.builtin import WEIGHTS, weights_intact
+    from openr_data.engines.builtin import WEIGHTS
+    from openr_data.pipelines.builtin_recipe import checksums, read_recipe
 
-    if weights_intact():
-        return Check("builtin", "ok", "the weights of the built-in model match their checksum")
-    return Check("builtin", "fail", f"the weights in {WEIGHTS} do not match their checksum; install the package again")
+    try:
+        intact = read_recipe(WEIGHTS)["sha256"] == checksums(WEIGHTS)
+    except (InputError, OSError, KeyError):
+        intact = False
+    if intact:
+        return Check("builtin", "ok", "the weights of the built-in model match their checksums")
+    return Check("builtin", "fail", "the weights of the built-in model do not match their checksums; install the package again")
 
 
 def _token() -> Check:

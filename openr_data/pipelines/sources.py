@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from openr_data.engines import EngineSpec
 from openr_data.errors import RunDirError
 from openr_data.pipelines.config import LabelRunConfig
 from openr_data.problems import ProblemSolutions, ProblemSource, Reject, input_hash, read_solutions, source_kind
@@ -14,7 +16,8 @@ from openr_data.steps import StepFormat
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
-from openr_data.types import Problem, Solution
+from openr_data.store.run_record import RunRecord
+from openr_data.types import Problem, Sampling, Solution
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,23 @@ def _limited(count: int, limit: int) -> int:
 def _lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def recorded_engine(source: ProblemSource) -> EngineSpec | None:
+    """The engine that wrote the solutions of a run; `None` for a file."""
+    if not is_run(source):
+        return None
+    return EngineSpec(**_recorded(source)["engine"])
+
+
+def recorded_sampling(source: ProblemSource) -> Sampling | None:
+    """How the solutions of a run were sampled; `None` for a file."""
+    if not is_run(source):
+        return None
+    values = _recorded(source)["sampling"]
+    return Sampling(**{**values, "stop": tuple(values["stop"])})
+
+
+def _recorded(source: ProblemSource) -> dict[str, Any]:
+    config: dict[str, Any] = RunRecord.load(source.path).identity["config"]["run"]
+    return config

@@ -1,0 +1,93 @@
+"""`openr-data quickstart`: the whole story on the built-in model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from openr_data.cli import options
+from openr_data.cli.console import out as console
+from openr_data.cli.console import print_json
+from openr_data.cli.progress import duration, progress
+
+if TYPE_CHECKING:
+    from openr_data.pipelines.quickstart import MethodReport, QuickstartReport
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the data sets.")] = Path("quickstart"),
+    problems: Annotated[int, typer.Option("--problems", min=1, help="Problems to solve.")] = 60,
+    solutions: Annotated[int, typer.Option("--solutions", "-n", min=1, help="Solutions per problem.")] = 4,
+    rollouts: Annotated[int, typer.Option("--rollouts", "-k", min=1, help="Rollouts per measured prefix.")] = 8,
+    seed: options.Seed = 0,
+    slots: options.Slots = 0,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Make a labelled data set with the model that ships inside, and judge every method against the truth.
+
+    Samples solutions of generated arithmetic problems, labels their steps with OmegaPRM, Math-Shepherd and MiPS, and compares
+    the labels with an exact oracle. Offline, on a CPU, in about two minutes. Run it again and it goes on where it was.
+    """
+    from openr_data.engines import EngineLimits
+    from openr_data.pipelines.quickstart import QuickstartConfig
+    from openr_data.pipelines.quickstart import quickstart as tell
+
+    config = QuickstartConfig(problems=problems, solutions=solutions, rollouts=rollouts, seed=seed)
+    began = time.monotonic()
+    with progress() as report:
+        result = tell(config, out, EngineLimits(slots=slots, device=device), report=report)
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json({**asdict(result), "seconds": round(seconds, 1)})
+        return
+    show(result, seconds, out)
+
+
+def show(result: QuickstartReport, seconds: float, out: Path) -> None:
+    from openr_data.cli.show import show_labeled, show_problem
+    from openr_data.pipelines.quickstart import example
+
+    console.print()
+    console.print(comparison(result))
+    console.print(
+        "[dim]Over the solutions with a wrong answer: how often the first wrong step was found exactly, too early or too late,\n"
+        "and precision and recall of the steps called wrong. Costs are per solution, right ones included.[/]"
+    )
+    shown = example(Path(result.methods[0].out))
+    if shown is not None:
+        console.print()
+        show_problem(console, shown[0].problem)
+        show_labeled(console, shown[1])
+    console.print()
+    count = sum(method.labelled for method in result.methods[:1])
+    console.print(f"{count} labelled solutions in {duration(seconds)}. Load them:", markup=False)
+    console.print(f'    datasets.load_dataset("{result.methods[0].out}", split="train")', markup=False, style="bold")
+    console.print(f"Look further:\n    openr-data inspect {result.methods[0].out} --rollouts 2", markup=False)
+
+
+def comparison(result: QuickstartReport) -> Table:
+    table = Table(title="Labels against the exact oracle", title_justify="left", header_style="bold")
+    table.add_column("method")
+    for name in ("wrong", "decided", "exact", "early", "late", "precision", "recall", "rollouts", "tokens"):
+        table.add_column(name, justify="right")
+    for method in result.methods:
+        table.add_row(method.method, *cells(method))
+    return table
+
+
+def cells(report: MethodReport) -> list[str]:
+    wrong = report.wrong
+    shares = (wrong.exact_match, wrong.too_early, wrong.too_late, wrong.wrong_precision, wrong.wrong_recall)
+    return [
+        str(wrong.solutions),
+        str(wrong.decided),
+        *("-" if share is None else f"{share:.2f}" for share in shares),
+        f"{report.rollouts_per_solution:.1f}",
+        f"{report.tokens_per_solution:,.0f}",
+    ]

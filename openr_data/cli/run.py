@@ -1,0 +1,65 @@
+"""Run a stage for a person or a program: dry run, progress, and the summary at the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from openr_data.cli.console import err, print_json
+from openr_data.cli.console import out as console
+from openr_data.cli.progress import duration, progress
+from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.stage import Stage, Summary, run_stage
+
+
+def execute(stage: Stage[Any], options: RunOptions, *, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        from openr_data.pipelines.dry_run import preview
+
+        show_preview(preview(stage), as_json=as_json)
+        return
+    summary = run(stage, options)
+    if as_json:
+        print_json({**asdict(summary), "tokens_per_second": round(summary.tokens_per_second, 1)})
+    else:
+        show_summary(summary)
+
+
+def run(stage: Stage[Any], options: RunOptions) -> Summary:
+    """With progress and warnings on standard error."""
+    with progress() as report:
+        return run_stage(stage, replace(options, report=report, warn=warn))
+
+
+def warn(message: str) -> None:
+    err.print("note: " + message, style="yellow", markup=False)
+
+
+def show_summary(summary: Summary) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("run", escape(summary.out))
+    rows = ", ".join(f"{count:,} {name}" for name, count in summary.rows.items())
+    table.add_row("records", rows)
+    table.add_row("problems", f"{summary.items:,} done, {summary.rejected:,} rejected, {summary.failed:,} failed")
+    rate = f"{summary.tokens:,} tokens in {duration(summary.seconds)} ({summary.tokens_per_second:,.0f} per second)"
+    table.add_row("this attempt", f"{rate}, {summary.reused:,} completions reused")
+    console.print(table)
+    if summary.rejected:
+        warn(f"{summary.rejected} rows could not be used: see {summary.out}/rejects.jsonl")
+    if summary.failed:
+        warn(f"{summary.failed} problems failed: see {summary.out}/failures.jsonl; --resume tries them again")
+
+
+def show_preview(shown: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    import json
+
+    console.print(json.dumps(shown["config"], indent=2, ensure_ascii=False, default=str), markup=False, highlight=False)
+    console.rule("first prompt")
+    console.print(shown["prompt"], markup=False, highlight=False, soft_wrap=True)
+    console.rule()

@@ -1,0 +1,81 @@
+"""How a labelled solution looks on a terminal: coloured steps with their values and counts. Model text is shown verbatim."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from openr_data.types import NO_ERROR, LabeledSolution, Node, Problem, Solution
+
+_VERDICT = {"right": "green", "wrong": "red", "unknown": "yellow"}
+
+
+def show_problem(console: Console, problem: Problem) -> None:
+    console.print(Text(f"problem {problem.id}", style="bold"))
+    console.print(visible(problem.question), soft_wrap=True)
+    console.print(Text("reference answer  ", style="dim") + visible(problem.answer))
+
+
+def show_labeled(console: Console, labeled: LabeledSolution) -> None:
+    """One line per step: its number, value, counts, and text; green before the first error, red from it on."""
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
+    table.add_column("", justify="right")
+    table.add_column("MC", justify="right")
+    table.add_column("hits", justify="right")
+    table.add_column("step")
+    for index, (step, label) in enumerate(zip(labeled.solution.steps, labeled.labels, strict=True)):
+        style = step_style(labeled.first_error, index)
+        value, counts = (f"{label.value:.2f}", f"{label.hits}/{label.rollouts}") if label else ("", "")
+        mark = "x" if index == labeled.first_error else ""
+        table.add_row(f"{mark} {index + 1}", value, counts, visible(step, style))
+    console.print(Text.assemble(("solution ", "bold"), labeled.solution.id, "  ", verdict(labeled.solution)))
+    console.print(table)
+    cost = labeled.cost
+    console.print(
+        Text(f"{conclusion(labeled)}  ({labeled.method}, {cost.rollouts} rollouts, {cost.tokens:,} tokens)", style="dim")
+    )
+
+
+def show_solution(console: Console, solution: Solution) -> None:
+    console.print(Text.assemble(("solution ", "bold"), solution.id, "  ", verdict(solution)))
+    for index, step in enumerate(solution.steps):
+        console.print(Text(f"{index + 1:>3}  ", style="dim") + visible(step), soft_wrap=True)
+
+
+def show_nodes(console: Console, nodes: tuple[Node, ...], limit: int) -> None:
+    """The measured prefixes with the first rollouts of each."""
+    for node in nodes:
+        unknown = len(node.rollouts) - node.decided
+        counts = f"{node.hits}/{node.decided}" + (f" ({unknown} unknown)" if unknown else "")
+        last = visible(node.prefix[-1]) if node.prefix else Text("(the question alone)", style="dim")
+        console.print(Text.assemble((f"prefix of {len(node.prefix)} steps  ", "bold"), f"{counts}  ", last), soft_wrap=True)
+        for rollout in node.rollouts[:limit]:
+            style = _VERDICT[rollout.verdict.outcome]
+            text = " / ".join(rollout.completion.text.splitlines())
+            console.print(Text(f"     {rollout.verdict.outcome:<8}", style=style) + visible(text, "dim"), soft_wrap=True)
+
+
+def step_style(first_error: int | None, index: int) -> str:
+    """The colour of a step: decided right, decided wrong, or not decided."""
+    if first_error is None:
+        return "yellow"
+    return "green" if first_error == NO_ERROR or index < first_error else "red"
+
+
+def conclusion(labeled: LabeledSolution) -> str:
+    if labeled.first_error is None:
+        return f"not decided: {labeled.reason}"
+    if labeled.first_error == NO_ERROR:
+        return f"no wrong step: {labeled.reason}"
+    return f"first wrong step: {labeled.first_error + 1} ({labeled.reason})"
+
+
+def verdict(solution: Solution) -> Text:
+    outcome = solution.verdict.outcome
+    return Text(f"{outcome} answer ({solution.verdict.reason})", style=_VERDICT[outcome])
+
+
+def visible(text: str, style: str = "") -> Text:
+    """Text of a model or a file: control characters (a terminal would obey them) become visible, no markup is read."""
+    return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text), style=style)

@@ -1,0 +1,84 @@
+"""What a run holds, as plain numbers and a few records to look at. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openr_data.store.read import ItemRecords, RunReader
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`verdicts` counts solutions by the grade of their answer; `first_errors` labelled ones by what was found."""
+
+    command: str
+    status: str
+    engine: str
+    method: str
+    rows: Mapping[str, int]
+    totals: Mapping[str, float]
+    verdicts: Mapping[str, int]
+    first_errors: Mapping[str, int]
+    reasons: Mapping[str, int]
+    steps: float
+    cost_rollouts: float
+    cost_tokens: float
+
+
+def overview(path: Path) -> Overview:
+    """Counts over the sealed shards, computed lazily in bounded memory."""
+    reader = RunReader.open(path)
+    main = reader.manifest.tables[0]
+    empty = not reader.manifest.shards
+    numbers = {} if empty else _numbers(reader, main)
+    run = reader.record.identity["config"]["run"]
+    return Overview(
+        command=str(reader.record.identity["command"]),
+        status=reader.record.status,
+        engine=str(reader.record.identity["engine"]),
+        method=str(run.get("label", {}).get("method", "")),
+        rows={name: reader.size(name).rows for name in reader.manifest.tables},
+        totals=reader.record.totals,
+        verdicts=_counts(reader, main, "verdict") if not empty else {},
+        first_errors=_first_errors(reader) if main == "labeled" and not empty else {},
+        reasons=_counts(reader, main, "reason") if main == "labeled" and not empty else {},
+        steps=numbers.get("steps", 0.0),
+        cost_rollouts=numbers.get("cost_rollouts", 0.0),
+        cost_tokens=numbers.get("cost_tokens", 0.0),
+    )
+
+
+def records(path: Path, problem: str = "") -> Iterator[ItemRecords]:
+    """The items of a run in order, or the one of that problem id."""
+    for item in RunReader.open(path).items():
+        if not problem or item.problem.id == problem:
+            yield item
+
+
+def _numbers(reader: RunReader, table: str) -> dict[str, float]:
+    import polars as pl
+
+    wanted = [pl.col("steps").list.len().mean().alias("steps")]
+    if table == "labeled":
+        wanted += [pl.col("cost_rollouts").mean(), pl.col("cost_tokens").mean()]
+    row: dict[str, Any] = reader.scan(table).select(wanted).collect().row(0, named=True)
+    return {name: float(value or 0.0) for name, value in row.items()}
+
+
+def _counts(reader: RunReader, table: str, column: str) -> dict[str, int]:
+    import polars as pl
+
+    frame = reader.scan(table).group_by(column).agg(pl.len().alias("count")).sort("count", descending=True).collect()
+    return {str(value): int(count) for value, count in frame.iter_rows()}
+
+
+def _first_errors(reader: RunReader) -> dict[str, int]:
+    """`none`, `undecided`, and `step 1`, `step 2`, ... in order."""
+    import polars as pl
+
+    frame = reader.scan("labeled").group_by("first_error").agg(pl.len().alias("count")).sort("first_error").collect()
+    names = {None: "undecided", -1: "none"}
+    return {names.get(value, f"step {(value or 0) + 1}"): int(count) for value, count in frame.iter_rows()}
