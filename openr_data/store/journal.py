@@ -54,18 +54,21 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Read only, also while another process writes, and also from a read-only disk."""
-    connection: sqlite3.Connection | None = None
-    wal = path.with_name(f"{path.name}-wal")
-    unchanging = not (wal.exists() and wal.stat().st_size)  # otherwise rows are in the log, which `immutable` does not read
-    for query in ("mode=ro", "mode=ro&immutable=1")[: 1 + unchanging]:
+def connect_to_read(path: Path, *, briefly: bool = False) -> sqlite3.Connection:
+    """Read only, also while another process writes, and also from a read-only disk.
+
+    `briefly`: where nobody writes now, assume that nobody starts to, and leave no file beside the journal.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    queries = ["mode=ro"]
+    if not (log.exists() and log.stat().st_size):  # otherwise rows are in the log, which `immutable` does not read
+        queries.insert(0 if briefly else 1, "mode=ro&immutable=1")
+    for query in queries:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{query}", uri=True, isolation_level=None, timeout=30)
         try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{query}", uri=True, isolation_level=None, timeout=30)
             connection.execute("SELECT count(*) FROM totals").fetchone()
         except sqlite3.DatabaseError:
-            if connection is not None:
-                connection.close()
+            connection.close()
             continue
         return connection
     raise RunDirError(f"{path} cannot be read as a journal; check the path, or run `openr-data verify`")
@@ -186,7 +189,7 @@ class ReadOnlyJournal:
 
 def copy_completions(source: Path, target: Path) -> JournalTotals:
     """Write the completions of the journal `source` (not its results) as a new journal `target`; damaged rows stay behind."""
-    reader = connect_to_read(source)
+    reader = connect_to_read(source, briefly=True)
     try:
         writer = connect_to_write(target)
         try:

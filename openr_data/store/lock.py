@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import weakref
 from pathlib import Path
 from types import TracebackType
 
 from openr_data.errors import RunDirError
 
-_held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
+_held: set[DirectoryLock] = set()
 
 
 class DirectoryLock:

@@ -163,7 +163,7 @@ def _check_journal(path: Path) -> tuple[tuple[int, int], list[Finding]]:
     if not (path / JOURNAL).is_file():
         return (0, 0), [Finding(JOURNAL, "it is missing")]
     try:
-        connection = connect_to_read(path / JOURNAL)
+        connection = connect_to_read(path / JOURNAL, briefly=True)
     except RunDirError as fault:
         return (0, 0), [Finding(JOURNAL, str(fault))]
     try:
