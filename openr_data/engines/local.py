@@ -1,0 +1,136 @@
+"""The local engine: any decoder-only model of transformers, all requests in one continuously refilled batch, on a CPU or CUDA.
+
+It knows how the parts are put together: files, tokenizer, weights, batch, event loop. It knows no graders and no records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openr_data.engines.base import EngineLimits, EngineSpec, sample_seed
+from openr_data.engines.local_files import BUILTIN, model_digest, model_folder
+from openr_data.engines.local_text import TextSide, load_text_side
+from openr_data.engines.prompts import PromptTemplate
+from openr_data.errors import ContextOverflow, UsageError
+from openr_data.types import Completion, Sampling, Steps
+
+if TYPE_CHECKING:
+    from openr_data.engines.local_batch import Batch
+    from openr_data.engines.local_loop import StepLoop
+
+_SMALL = 30_000_000
+"""Parameters up to which a step is so short that it runs in the event loop, and on one thread."""
+
+
+@asynccontextmanager
+async def open_local(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[LocalEngine]:
+    """The model that `spec` names, ready to sample; its memory is free again at the end.
+
+    `UsageError` for a model, template, device or dtype that cannot be used.
+    """
+    import torch
+
+    folder = await asyncio.to_thread(model_folder, spec)
+    engine = await asyncio.to_thread(_load, spec, limits, folder)
+    threads = torch.get_num_threads()
+    if engine.small:
+        torch.set_num_threads(1)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+        torch.set_num_threads(threads)
+
+
+def render_only(spec: EngineSpec) -> TextSide:
+    """Tokenizer and template without the weights: `prompt`, `pieces` and `template` as the engine would have them."""
+    folder = model_folder(spec, weights=False)
+    return load_text_side(folder, spec.template, builtin=_is_builtin(folder))
+
+
+def _is_builtin(folder: Path) -> bool:
+    return folder.resolve() == BUILTIN.resolve()
+
+
+def _load(spec: EngineSpec, limits: EngineLimits, folder: Path) -> LocalEngine:
+    from openr_data.engines.local_batch import Batch
+    from openr_data.engines.local_model import load_model
+
+    text = load_text_side(folder, spec.template, builtin=_is_builtin(folder))
+    model = load_model(folder, dtype=spec.dtype, device=limits.device, memory_share=limits.gpu_memory)
+    if limits.max_model_len:
+        model.context = min(model.context, limits.max_model_len)
+    slots = limits.slots or (64 if model.device.type == "cpu" else 256)
+    identity = f"{spec.engine}:{model_digest(folder)[:32]}:{str(model.dtype).removeprefix('torch.')}"
+    small = model.device.type == "cpu" and model.parameters <= _SMALL
+    return LocalEngine(identity, text, Batch(model, text, slots), small=small)
+
+
+class LocalEngine:
+    """See `openr_data.engines.base.LoadedEngine`. Between `start` and `close` it belongs to one event loop."""
+
+    def __init__(self, identity: str, text: TextSide, batch: Batch, *, small: bool) -> None:
+        self.identity = identity
+        self.small = small
+        self._text = text
+        self._batch = batch
+        self._loop: StepLoop | None = None
+
+    @property
+    def template(self) -> PromptTemplate:
+        return self._text.template
+
+    @property
+    def slots(self) -> int:
+        return self._batch.slots
+
+    @property
+    def generated_tokens(self) -> int:
+        """Tokens generated so far, those of cancelled requests included."""
+        return self._batch.generated_tokens
+
+    def start(self) -> None:
+        from openr_data.engines.local_loop import StepLoop
+
+        self._loop = StepLoop(self._batch, threaded=not self.small)
+
+    async def close(self) -> None:
+        """Ends the steps; requests that still wait get an `EngineError`."""
+        if self._loop:
+            await self._loop.close()
+
+    def prompt(self, question: str, prefix: Steps, /) -> str:
+        return self._text.prompt(question, prefix)
+
+    def pieces(self, text: str, /) -> Sequence[str]:
+        return self._text.pieces(text)
+
+    async def sample(
+        self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
+    ) -> Sequence[Completion]:
+        """See `openr_data.types.Engine`. Raises `ContextOverflow` for a prompt that leaves no room for one token."""
+        from openr_data.engines.local_request import Request
+
+        if n < 1:
+            return []
+        if sampling.max_tokens < 1 or self._loop is None:
+            raise UsageError("max_tokens must be at least 1" if self._loop else "the engine is not open")
+        prompt = self.prompt(question, prefix)
+        ids = self._text.encode(prompt)
+        room = self._batch.model.context - len(ids)
+        if not ids or room < 1:
+            raise ContextOverflow(_overflow(len(ids), self._batch.model.context))
+        stop = self._text.stop_rule((*self.template.stop, *sampling.stop), prompt)
+        seeds = [sample_seed(sampling, prompt, index) for index in range(start, start + n)]
+        return await self._loop.complete(Request(ids, sampling, seeds, start, min(sampling.max_tokens, room), stop))
+
+
+def _overflow(length: int, context: int) -> str:
+    if not length:
+        return "the prompt is empty, and a model needs at least one token to continue"
+    return f"the prompt has {length} tokens and the model's context holds {context}: shorten it, or use a model with a longer one"
