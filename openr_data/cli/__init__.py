@@ -18,7 +18,7 @@ def main() -> None:
     from openr_data.cli.console import fail
 
     try:
-        app()
+        app(prog_name="openr-data")
     except OpenRDataError as error:
         fail(str(error))
         raise SystemExit(error.exit_code) from None

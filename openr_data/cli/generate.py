@@ -8,7 +8,6 @@ import typer
 
 from openr_data.cli import options
 from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of
-from openr_data.cli.run import execute
 
 _PROBLEMS = "A file (JSONL, JSON, CSV, Parquet, Arrow), a directory, a Hub data set (owner/name), or builtin."
 
@@ -68,6 +67,7 @@ def generate(
 
     openr-data generate problems.jsonl --engine vllm --model Qwen/Qwen2.5-Math-7B-Instruct --out runs/math
     """
+    from openr_data.cli.run import execute
     from openr_data.engines import EngineSpec
     from openr_data.pipelines.config import GenerateConfig
     from openr_data.pipelines.generate import generate_stage

@@ -8,7 +8,6 @@ import typer
 
 from openr_data.cli import options
 from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of
-from openr_data.cli.run import execute
 
 if TYPE_CHECKING:
     pass
@@ -103,6 +102,7 @@ def label(
 
     openr-data label runs/math --method omegaprm --out runs/math-labeled
     """
+    from openr_data.cli.run import execute
     from openr_data.engines import EngineSpec
     from openr_data.errors import UsageError
     from openr_data.labelers import LabelConfig

@@ -79,7 +79,7 @@ def quickstart(
     sampling = Sampling(temperature=1.0, max_tokens=config.max_tokens, seed=config.seed)
     solutions = generate(GenerateConfig(source, config.engine, sampling, config.solutions), options)
     on_stage(solutions)
-    reports = []
+    reports: list[MethodReport] = []
     for method in config.methods:
         labels = LabelConfig(
             method=method, rollouts=config.rollouts, filter_rollouts=config.filter_rollouts, searches=config.searches
