@@ -138,6 +138,15 @@ class Quotient:
         proper = self.denominator != {_ONE: Fraction(1)} or any(e < 0 for _, _, powers in self.numerator for _, e in powers)
         return -1 if proper else max(degrees, default=0)
 
+    def coefficient(self, letter: str) -> Quotient:
+        """What stands before a letter in a linear polynomial."""
+        terms: Terms = {
+            (radicand, imaginary, ()): v
+            for (radicand, imaginary, powers), v in self.numerator.items()
+            if powers == ((letter, 1),)
+        }
+        return Quotient(terms, {_ONE: Fraction(1)})
+
     def approximate(self) -> complex | None:
         """The value as a float, `None` where it has names or does not fit."""
         if self.names:

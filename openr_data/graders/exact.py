@@ -78,7 +78,9 @@ class Equality:
         if value is None or abs(value.imag) > 1e-12:
             return False
         unit = Fraction(1, 10 ** len(decimal.decimal.partition(".")[2]))
-        return abs(Fraction(value.real) - Fraction(decimal.decimal)) < unit * Fraction(1_000_001, 1_000_000)
+        shown = Fraction(decimal.decimal)
+        beyond = (Fraction(value.real) - shown) * (1 if shown > 0 else -1) / unit
+        return Fraction(-500_001, 1_000_000) < beyond < Fraction(1_000_001, 1_000_000)
 
     def bases(self, a: Base, b: Base) -> Same:
         return (a.digits.lstrip("0"), a.base.lower()) == (b.digits.lstrip("0"), b.base.lower())
@@ -141,10 +143,9 @@ class Equality:
             return None
         if not left.names or not right.names:  # equations between numbers claim something; they are no lines or curves
             return False if len(a.sides) == len(b.sides) and self._ordered(a.sides, b.sides) is False else None
-        proportion = (left / right).rational
-        if proportion is not None and proportion != 0:
-            return True
-        return False if left.degree == right.degree == 1 and not (left / right).names & {"i"} else None
+        if left.degree == right.degree == 1:
+            return _proportional(left, right, min(left.names))
+        return True if left.equals(right) or left.equals(-right) else None
 
     def _mixed(self, a: Value, b: Value) -> Same:
         kinds = {type(a): a, type(b): b}
@@ -207,6 +208,12 @@ def _equation(relation: Relation) -> Quotient | None:
     return sides[0] - sides[1]
 
 
+def _proportional(left: Quotient, right: Quotient, letter: str) -> bool:
+    """Whether two linear equations with zero on one side say the same; `letter` is one of the letters of the first."""
+    first, second = left.coefficient(letter), right.coefficient(letter)
+    return bool(second.numerator) and (left * second).equals(right * first)
+
+
 def _word_against(word: Word, number: Number | None) -> Same:
     if number is not None and len(word.text) == 1 and number.value.names == {word.text}:
         return number.value.equals(name(word.text))
@@ -249,7 +256,7 @@ def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
         lefts = _readings(_without_small_unit(answer, gold), fold)
         rights = _readings(_without_small_unit(gold, answer), fold)
         same = [Equality(policy)(a, b) for a in lefts for b in rights]
-    except (Unreadable, Undecidable, RecursionError):
+    except (Unreadable, Undecidable, RecursionError, ArithmeticError, ValueError):
         return "undecided"
     if True in same:
         return "equal"

@@ -28,7 +28,10 @@ _STARTS_FACTOR = frozenset(("(", "{", "[", "\\frac", "\\sqrt", "\\pi", "\\binom"
 def _exact(digits: str) -> Fraction:
     if len(digits) > 300:
         raise Undecidable("too many digits")
-    return Fraction(digits)
+    try:
+        return Fraction(digits)
+    except ValueError:
+        raise Unreadable("no number") from None
 
 
 class _Reader:

@@ -24,13 +24,14 @@ _JOINT = re.compile(
     r"[\s$,;]*(?:\\[\]\[()]|\\quad|\\text\{ ?)?[\s$,;]*(?:and|or|,)[\s$,;}]*(?:\\[\]\[()])?[\s$]*(?:[a-zA-Z] ?= ?)?"
 )
 _MARKERS = re.compile(r"(?:final answer|answers?) ?(?:\*\*)? ?(?:is|are|=|:)(?![a-z])", re.IGNORECASE)
-_FORMULA_OPENINGS = ("$$", "$", "\\(", "\\[")
 _FORMULA = re.compile(
     r"\$\$([^$]+)\$\$|(?<!\\)\$((?:[^$\\]|\\[^\n])+)\$|\\\(((?:[^\\]|\\(?![()]))+)\\\)|\\\[((?:[^\\]|\\(?![\[\]]))+)\\\]"
 )
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+(?![\d])|\d+)(?:\.\d+)?(?:/\d+)?%?|-?\.\d+")
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|!(?=\s*$)")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_TEXT = re.compile(r"\\(?:text|mbox|mathrm)[a-z]* ?\{[^{}]*\}")
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
 _HEADING = re.compile(r"^#{1,3} *(?:Final )?Answer:? *$", re.MULTILINE | re.IGNORECASE)
 _TAIL = 4000
 """Rules 4 and 5 look at this many last characters only: an answer is at the end."""
@@ -105,12 +106,31 @@ def _heading(text: str) -> str | None:
     return _from_sentence(lines[0]) if lines else None
 
 
+def _formulas(text: str) -> list[str]:
+    """The formulas between delimiters; text between two currency signs is none."""
+    contents = (next(group for group in match.groups() if group is not None).strip() for match in _FORMULA.finditer(text))
+    return [content for content in contents if content and not _prose(content)]
+
+
+def _prose(formula: str) -> bool:
+    return len(_WORD.findall(_TEXT.sub("", formula))) > 2
+
+
 def _last_formula(text: str) -> str | None:
-    last = None
-    for match in _FORMULA.finditer(text):
-        content = next(group for group in match.groups() if group is not None)
-        last = content.strip() or last
-    return last
+    formulas = _formulas(text)
+    return formulas[-1] if formulas else None
+
+
+def _result(formula: str | None) -> str | None:
+    r"""What a formula of the working comes to: `2 + 3 = 5` is 5, and so is `\\cos A = 5`; `x + y = 5` stays."""
+    if formula is None or "=" not in formula:
+        return formula
+    left, _, right = formula.rpartition("=")
+    bare = _COMMAND.sub("", _TEXT.sub("", left))
+    worked = "=" in left or "\\text" in left or left.lstrip().startswith("\\") or not any(c.isalpha() for c in bare)
+    value = _COMMAND.sub("", _TEXT.sub("", right)).strip()
+    constant = value not in ("", "0") and not any(c.isalpha() for c in value)
+    return right.strip() if worked and constant else formula
 
 
 def _last_number(text: str) -> str | None:
@@ -122,15 +142,13 @@ def _last_number(text: str) -> str | None:
 
 
 def _from_sentence(text: str) -> str | None:
-    """The answer in a short piece of text that holds one: a formula, prose around a formula or number, or the text itself."""
+    """The answer in a short piece of text that holds one: the text itself, or out of prose its last formula or number."""
     text = text.strip().strip("*_ ").rstrip(".!")
-    if not any(c.isalnum() for c in text):
-        return _last_formula(text)
-    if text.startswith(_FORMULA_OPENINGS) and (first := _FORMULA.match(text)) and not _WORD.search(text, first.end()):
-        return _last_formula(text[: first.end()]) if first.end() >= len(text.rstrip(" .*")) else text
-    if len(_WORD.findall(text)) > 3 or "$" in text.lstrip("$") or "\\(" in text:
-        return _last_formula(text) or _last_number(text) or text
-    return text
+    words = len(_WORD.findall(_TEXT.sub("", text)))
+    if words > 3 or "$" in text.lstrip("$") or "\\(" in text:
+        prose = words > 6 or any(c.isdigit() for c in text)
+        return _result(_last_formula(text)) or _last_number(text) or (None if prose else text)
+    return text or None
 
 
 def _marked(text: str) -> str | None:
@@ -139,7 +157,7 @@ def _marked(text: str) -> str | None:
         return None
     rest = text[last.end() :].lstrip(" :*=")
     first = _FORMULA.match(rest.lstrip())
-    if first:
+    if first and _formulas(first.group()):
         return _with_continuation(rest.lstrip(), first)
     line = rest.lstrip().partition("\n")[0]
     end = _SENTENCE_END.search(line)
@@ -160,7 +178,7 @@ def _with_continuation(rest: str, first: re.Match[str]) -> str | None:
 
 def _last_line(text: str) -> str | None:
     line = next((line for line in reversed(text.splitlines()) if line.strip()), "").strip()
-    formula = _last_formula(line)
+    formula = _result(_last_formula(line))
     if formula:
         return formula
     bare = line.strip("*_ ").rstrip(".!")

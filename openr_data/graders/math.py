@@ -15,14 +15,32 @@ import sympy
 from latex2sympy2_extended import NormalizationConfig, latex2sympy
 from math_verify import verify
 from math_verify.parser import should_treat_as_complex
+from sympy.parsing import sympy_parser
 
 _SPELLING = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
 _NAME = re.compile(r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?(?:\([a-z]\))?")
+_DECIMAL = re.compile(r"\d*\.\d+|\d+\.")
 _DIGITS = 50
 """Two constants that math-verify holds equal at 15 digits must agree to about this many (1/2^99 is not 1/2^98)."""
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
+
+
+def number_or_name(text: str, *_: object, **__: object) -> Any:
+    """What sympy's `parse_expr` may still do in a worker: read a number or a name, without `eval`. Raises `SyntaxError`."""
+    if text.isdecimal():
+        return sympy.Integer(int(text))
+    if _DECIMAL.fullmatch(text):
+        return sympy.Float(text)
+    if text.isidentifier():
+        return sympy.Symbol(text)
+    raise SyntaxError("not a number")
+
+
+def forbid_evaluation() -> None:
+    """Take sympy's `eval` away in this process: `sympy.Number(text)` reaches it through `sympify` and `parse_expr`."""
+    sympy_parser.parse_expr = number_or_name
 
 
 class Unparsable(Exception):

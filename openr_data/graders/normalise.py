@@ -60,8 +60,9 @@ _RENAMED = {
     "bmatrix": r"\pmatrix", "varnothing": r"\emptyset", "isin": r"\in", "lvert": "|", "rvert": "|", "percent": "%",
 }  # fmt: skip
 _ENVIRONMENT = re.compile(r"\{(?:[bvBV]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?")
-_SPACING = re.compile(r"\\[,;:!> ]|\\\n|[~\s]+")
+_SPACING = re.compile(r"\\\\|\\[,;:!> ]|\\\n|[~\s]+")
 _DEGREES = re.compile(r"(?:\^ ?(?:\{ ?° ?\}|°)|°)(?: ?\\text ?\{ ?[CF] ?\}| ?[CF](?![a-zA-Z]))?")
+_STRAY_BACKSLASH = re.compile(r"(?<!\\)\\(?=\d)")
 _TEXT_NUMBER = re.compile(r"\\text ?\{ ?(-?\d+(?:\.\d+)?) ?\}")
 _TRIGONOMETRY = re.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _AND = re.compile(r",? ?(?:\\text ?\{,? ?(?:and|or),? ?\}|(?<![a-zA-Z\\{])(?:and|or)(?![a-zA-Z]))")
@@ -100,9 +101,10 @@ def _once(text: str) -> str:
     text = _strip_delimiters(_plain_unicode(text).strip())
     text = _ROMAN_CONSTANT.sub(r" \1 ", text.strip("*`").replace("**", "^"))
     text = _SPACED_THOUSANDS.sub("", _TEX_THOUSANDS.sub("", text))
+    text = _STRAY_BACKSLASH.sub("", text)
     text = _COMMANDS.sub(_rename, text.replace(r"\$", "").replace("$", "").replace(r"\%", "%"))
     text = _TEXT_NUMBER.sub(r" \1 ", _ENVIRONMENT.sub("{pmatrix}", text))
-    text = _SPACING.sub(" ", text.replace("\\\\", "\0")).replace("\0", "\\\\")
+    text = _SPACING.sub(lambda m: m.group() if m.group() == "\\\\" else " ", text)
     text = text.replace("\\\\ ", "\\\\").replace(" \\\\", "\\\\")
     degrees = r"^{\\circ}" if _TRIGONOMETRY.search(text) else ""  # tan 15° is not tan 15; 90° and 90 are one answer
     text = _PERCENT_WORD.sub("%", _DEGREES.sub(degrees, text))

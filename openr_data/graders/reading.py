@@ -203,6 +203,8 @@ class _Read:
         return Matrix(tuple(tuple(self.any(cell, depth + 1) for cell in row) for row in cells))
 
     def number(self, tokens: Sequence[Token]) -> Number | Base:
+        if not tokens:
+            raise Unreadable("nothing there")
         signs = 1 if tokens[0].text == "-" else 0
         if len(tokens) > signs + 2 and tokens[signs].text.isdigit() and tokens[signs + 1].text == "_":
             return _based("-" * signs + tokens[signs].text, tokens[signs + 2 :])
