@@ -16,7 +16,7 @@ import yaml
 from openr_data.errors import UsageError
 
 _TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$:-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]#|<>~&$]|:(?=//))")
 _BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _LONGEST = 300
 
@@ -38,7 +38,8 @@ class CardTable:
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What the card says. `tables`: the main one first. `settings` and `counts` become tables of two columns, in their order.
+    """What the card says. `tables`: the main one first; another one without rows is left out of the metadata, since the
+    `datasets` library cannot load an empty split. `settings` and `counts` become tables of two columns, in their order.
 
     `how` says in sentences how the labels were made, `limits` what they cannot be used for; both are ours, not the input's.
     """
@@ -78,8 +79,7 @@ def inline(value: object) -> str:
     >>> print(inline("a|b\n# <x>"))
     a\|b \# \<x\>
     """
-    text = _BROKEN.sub(" ", str(value)).encode("utf-8", "replace").decode().strip()
-    return _SPECIAL.sub(r"\\\1", text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+    return _SPECIAL.sub(r"\\\1", _one_line(value))
 
 
 def fenced(text: str) -> str:
@@ -89,19 +89,26 @@ def fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}\n"
 
 
+def _one_line(value: object) -> str:
+    """Without line breaks and control characters: a line of dashes in a value would end the metadata early."""
+    text = _BROKEN.sub(" ", str(value)).encode("utf-8", "replace").decode().strip()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
 def _metadata(facts: CardFacts) -> str:
     for table in facts.tables:
         if not _TABLE_NAME.fullmatch(table.name):
             raise UsageError(f"'{table.name}' cannot be the name of a table; use letters, digits, - and _")
+    shown = [table for table in facts.tables if table.rows or table is facts.tables[0]]
     record = {
-        "pretty_name": facts.title,
+        "pretty_name": _one_line(facts.title),
         "language": ["en"],
         "size_categories": [size_category(facts.tables[0].rows)],
         "task_categories": ["text-generation"],
         "annotations_creators": ["machine-generated"],
-        "tags": list(facts.tags),
-        "dataset_info": [_info(table) for table in facts.tables],
-        "configs": [_config(table, main=table is facts.tables[0]) for table in facts.tables],
+        "tags": [_one_line(tag) for tag in facts.tags],
+        "dataset_info": [_info(table) for table in shown],
+        "configs": [_config(table, main=table is facts.tables[0]) for table in shown],
     }
     return str(yaml.safe_dump(record, sort_keys=False, allow_unicode=False, width=10_000))
 
@@ -141,7 +148,7 @@ def _body(facts: CardFacts) -> str:
 
 def _loading(tables: Sequence[CardTable]) -> str:
     lines = ["from datasets import load_dataset", "", f'{tables[0].name} = load_dataset("PATH", split="train")']
-    lines += [f'{table.name} = load_dataset("PATH", "{table.name}", split="train")' for table in tables[1:]]
+    lines += [f'{table.name} = load_dataset("PATH", "{table.name}", split="train")' for table in tables[1:] if table.rows]
     return "\n".join(lines)
 
 
