@@ -50,7 +50,7 @@ async def open_local(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[Lo
 def render_only(spec: EngineSpec) -> TextSide:
     """Tokenizer and template without the weights: `prompt`, `pieces` and `template` as the engine would have them."""
     folder = model_folder(spec, weights=False)
-    return load_text_side(folder, spec.template, builtin=_is_builtin(folder))
+    return load_text_side(folder, spec.template, builtin=_is_builtin(folder), separator=spec.separator)
 
 
 def _is_builtin(folder: Path) -> bool:
@@ -61,7 +61,7 @@ def _load(spec: EngineSpec, limits: EngineLimits, folder: Path) -> LocalEngine:
     from openr_data.engines.local_batch import Batch
     from openr_data.engines.local_model import load_model
 
-    text = load_text_side(folder, spec.template, builtin=_is_builtin(folder))
+    text = load_text_side(folder, spec.template, builtin=_is_builtin(folder), separator=spec.separator)
     model = load_model(folder, dtype=spec.dtype, device=limits.device, memory_share=limits.gpu_memory)
     if limits.max_model_len:
         model.context = min(model.context, limits.max_model_len)

@@ -140,7 +140,7 @@ class TextSide:
         return [self.decode(ids)[size:] for ids in batch]
 
 
-def load_text_side(folder: Path, template: str, *, builtin: bool) -> TextSide:
+def load_text_side(folder: Path, template: str, *, builtin: bool, separator: str | None = None) -> TextSide:
     """The tokenizer in that folder with the template of that name.
 
     `auto` is `builtin` for the built-in model and `boxed` for one with a chat template; any other model needs a choice.
@@ -154,4 +154,4 @@ def load_text_side(folder: Path, template: str, *, builtin: bool) -> TextSide:
         raise UsageError(f"the folder '{folder}' holds no tokenizer that can be read: {reason}") from error
     if template == "auto" and not builtin and not tokenizer.chat_template:
         raise UsageError("the model has no chat template, so the prompt must be chosen: use --template plain (or another one)")
-    return TextSide(tokenizer, resolve_template(template, auto="builtin" if builtin else "boxed"))
+    return TextSide(tokenizer, resolve_template(template, auto="builtin" if builtin else "boxed", separator=separator))
