@@ -92,8 +92,14 @@ async def _running(spec: EngineSpec, limits: EngineLimits, folder: Path) -> Asyn
             for child in _engine_processes():
                 child.terminate()
         with suppress(Exception):
-            await asyncio.to_thread((await start).shutdown)
+            core = await start
+            await asyncio.to_thread(core.shutdown)
+            core.shutdown = _nothing  # its finaliser calls it again, at times with the interpreter half gone
         watcher.close()
+
+
+def _nothing() -> None:
+    return
 
 
 def _engine_processes() -> Sequence[BaseProcess]:
