@@ -27,11 +27,12 @@ from openr_data.graders.worker import answer_task, serve
 
 BOMBS = [
     r"9^{9^{9^9}}", r"10^{10^{10}}", r"10^{-10^{10}}", r"2^{10^9}", r"2^{10^{10}}+1", r"7^{123456789}", r"(10^8)!",
-    r"((((9!)!)!)!)!",    r"\sum_{1}^{10^9}\sqrt{n}", r"\prod_{1}^{10^6}k", r"\sin(10^{10^{10}})", r"(1+10^{-9})^{10^{18}}", r"\log_2 3^{10^8}",
-    r"\binom{10^6}{5*10^5}", r"\binom{100000000}{50000000}", "(" * 1000, "{" * 5000, "x^{" * 400 + "x" + "}" * 400, "|" * 4000,
-    "$" * 100_000, " " * 100_000 + "1", "final answer " * 4000, "\\(" * 20_000, "\\[ " * 15_000, "1 000 " * 16_666, "A " * 20_000,
-    "1," * 50_000, "7" * 100_000, "\\boxed{" * 12_500, "(x^{800}-1)/(x-1)-(" + "+".join(f"x^{{{i}}}" for i in range(800)) + ")",
-    "4\x002", "\ud800", "1 000 " * 300, "A " * 900, "\\frac" * 390, "\\sqrt" * 390,
+    r"((((9!)!)!)!)!", r"\sum_{1}^{10^9}\sqrt{n}", r"\prod_{1}^{10^6}k", r"\sin(10^{10^{10}})", r"(1+10^{-9})^{10^{18}}",
+    r"\log_2 3^{10^8}", r"\binom{10^6}{5*10^5}", r"\binom{100000000}{50000000}", "(" * 1000, "{" * 5000,
+    "x^{" * 400 + "x" + "}" * 400, "|" * 4000, "$" * 100_000, " " * 100_000 + "1", "final answer " * 4000, "\\(" * 20_000,
+    "\\[ " * 15_000, "1 000 " * 16_666, "A " * 20_000, "1," * 50_000, "7" * 100_000, "\\boxed{" * 12_500,
+    "(x^{800}-1)/(x-1)-(" + "+".join(f"x^{{{i}}}" for i in range(800)) + ")", "4\x002", "\ud800", "1 000 " * 300, "A " * 900,
+    "\\frac" * 390, "\\sqrt" * 390,
 ]  # fmt: skip
 SLOW = [r"(x+y+z+w)^{9999}", "|" * 1900, r"\frac{\sqrt{\sqrt{11}+\sqrt{194}}}{15+2\sqrt{33}}"]
 
@@ -245,6 +246,12 @@ def test_serving_stops_at_the_end_of_input_after_memory_errors_and_with_age() ->
         replies = [json.loads(line) for line in sink.getvalue().splitlines()]
         assert [(r["reason"], r["last"]) for r in replies] in (expected, [(r, True) for r, _ in expected[:1]])
     assert answer_task({"answer": "1", "gold": "1", "cpu": 5}, deep) == "limit"
+
+
+def test_the_memory_limit_holds() -> None:
+    code = "from openr_data.graders.worker import limit_resources\nlimit_resources()\nbytearray(2_000_000_000)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MemoryError" in done.stderr
 
 
 def _alive(pid: int) -> bool:

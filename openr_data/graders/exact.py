@@ -23,6 +23,8 @@ Decision = Literal["exact", "equal", "different", "ambiguous", "undecided"]
 
 _WORDS = re.compile(r"\\[a-zA-Z]+|\{[^{}\\]*[a-zA-Z]{2}[^{}\\]*\}")
 _SMALL_UNIT = re.compile(r"(.*[\d})]) [mgshlLm](?:\^(?:[23]|\{[23]\}))?")
+_BARE_CHOICE = re.compile(r"(?:\\text ?\{)?\(?([A-H])\)?\}?")
+_EXPLAINED_CHOICE = re.compile(r"(?:\\text ?\{)?\(([A-H])\)\}?[ :~]*[^\s})].*")
 _THOUSANDS_SHAPE = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+")
 
 
@@ -241,6 +243,14 @@ def _without_small_unit(text: str, other: str) -> str:
     return match.group(1) if match and not any(c.isalpha() for c in _WORDS.sub("", other)) else text
 
 
+def _choices(text: str, other: str) -> Decision | None:
+    """`(C) 15` against the bare choice `(C)`: the letters decide. Nothing when the pair is not of that form."""
+    bare, explained = _BARE_CHOICE.fullmatch(other), _EXPLAINED_CHOICE.match(text)
+    if not bare or not explained or "(" not in other:
+        return None
+    return "equal" if bare.group(1) == explained.group(1) else "different"
+
+
 def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
     r"""Compare two normalised answers. Symmetric; deterministic; linear in the length but for bounded algebra.
 
@@ -251,6 +261,9 @@ def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
         return "undecided"
     if answer == gold:
         return "exact"
+    choice = _choices(answer, gold) or _choices(gold, answer)
+    if choice:
+        return choice
     fold = not (_mixes_case(answer) or _mixes_case(gold))
     try:
         lefts = _readings(_without_small_unit(answer, gold), fold)

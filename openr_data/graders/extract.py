@@ -4,7 +4,7 @@ The first rule that finds something wins; inside a rule, the last place in the t
 
 1. `\boxed{...}` or `\fbox{...}` with balanced braces. Neighbouring boxes joined by no more than "and", "or" or a comma are one
    list. When the last box is never closed, the text was cut off inside its answer: there is none.
-2. `#### N` (GSM8K).
+2. `#### N` (GSM8K); a line with words after the mark is a heading.
 3. A line `# Answer`: what follows it (PRM800K).
 4. "final answer is", "answer is", "answer:" and the like: the formula between dollar signs that follows at once, else the
    sentence. Out of a sentence of prose, its last formula, else its last number.
@@ -32,6 +32,8 @@ _SENTENCE_END = re.compile(r"\.(?=\s|$)|!(?=\s*$)")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm)[a-z]* ?\{[^{}]*\}")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
+_NUMBERED = re.compile(r"\d+[.:)]\s")
+_STARTS_ANSWER = re.compile(r"[-+.$\\(\[{\d]|[a-zA-Z](?![a-z])")
 _HEADING = re.compile(r"^#{1,3} *(?:Final )?Answer:? *$", re.MULTILINE | re.IGNORECASE)
 _TAIL = 4000
 """Rules 4 and 5 look at this many last characters only: an answer is at the end."""
@@ -94,8 +96,9 @@ def _hashes(text: str) -> str | None:
     at = text.rfind("####")
     if at < 0:
         return None
-    line, _, _ = text[at:].lstrip("#").lstrip(" ").partition("\n")
-    return line.strip() or None
+    line = text[at:].lstrip("#").lstrip(" ").partition("\n")[0].strip()
+    heading = _NUMBERED.match(line) or len(_WORD.findall(line)) > 2 or not _STARTS_ANSWER.match(line)
+    return None if heading else line
 
 
 def _heading(text: str) -> str | None:
@@ -109,7 +112,7 @@ def _heading(text: str) -> str | None:
 def _formulas(text: str) -> list[str]:
     """The formulas between delimiters; text between two currency signs is none."""
     contents = (next(group for group in match.groups() if group is not None).strip() for match in _FORMULA.finditer(text))
-    return [content for content in contents if content and not _prose(content)]
+    return [content for content in contents if content and content[-1] not in "-+*/=(," and not _prose(content)]
 
 
 def _prose(formula: str) -> bool:
@@ -146,8 +149,7 @@ def _from_sentence(text: str) -> str | None:
     text = text.strip().strip("*_ ").rstrip(".!")
     words = len(_WORD.findall(_TEXT.sub("", text)))
     if words > 3 or "$" in text.lstrip("$") or "\\(" in text:
-        prose = words > 6 or any(c.isdigit() for c in text)
-        return _result(_last_formula(text)) or _last_number(text) or (None if prose else text)
+        return _result(_last_formula(text)) or _last_number(text) or (text if words <= 3 else None)
     return text or None
 
 
