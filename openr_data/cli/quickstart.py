@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from openr_data.cli import options
@@ -56,8 +57,9 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
     console.print()
     console.print(comparison(result))
     console.print(
-        "[dim]Over the solutions with a wrong answer: how often the first wrong step was found exactly, too early or too late,\n"
-        "and precision and recall of the steps called wrong. Costs are per solution, right ones included.[/]"
+        "[dim]Solutions with a wrong answer: how many could be decided, how often the first wrong step was found "
+        "exactly, too early or too late, precision and recall of the steps called wrong. Rollouts and generated tokens "
+        "are per solution, right ones included.[/]"
     )
     shown = example(Path(result.methods[0].out))
     if shown is not None:
@@ -72,10 +74,11 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
 
 
 def comparison(result: QuickstartReport) -> Table:
-    table = Table(title="Labels against the exact oracle", title_justify="left", header_style="bold")
-    table.add_column("method")
-    for name in ("wrong", "decided", "exact", "early", "late", "precision", "recall", "rollouts", "tokens"):
-        table.add_column(name, justify="right")
+    """Fits a terminal of 80 columns."""
+    table = Table(title="Labels against the exact oracle", title_justify="left", box=box.SIMPLE_HEAD, header_style="bold")
+    table.add_column("method", no_wrap=True)
+    for name in ("decided", "exact", "early", "late", "prec.", "recall", "rollouts", "tokens"):
+        table.add_column(name, justify="right", no_wrap=True)
     for method in result.methods:
         table.add_row(method.method, *cells(method))
     return table
@@ -85,8 +88,7 @@ def cells(report: MethodReport) -> list[str]:
     wrong = report.wrong
     shares = (wrong.exact_match, wrong.too_early, wrong.too_late, wrong.wrong_precision, wrong.wrong_recall)
     return [
-        str(wrong.solutions),
-        str(wrong.decided),
+        f"{wrong.decided}/{wrong.solutions}",
         *("-" if share is None else f"{share:.2f}" for share in shares),
         f"{report.rollouts_per_solution:.1f}",
         f"{report.tokens_per_solution:,.0f}",
