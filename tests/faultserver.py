@@ -253,6 +253,15 @@ async def _room(reply: Reply, argument: str) -> None:
     return await reply.error(400, f"This model's maximum context length is {context} tokens. However, you {told}.")
 
 
+async def _room_newer(reply: Reply, argument: str) -> None:
+    """A server that fills the room that is left by itself, but refuses to be asked for more than its whole context."""
+    assert reply.seen is not None
+    wanted, context = reply.seen.payload["max_tokens"], int(argument or 100)
+    if wanted <= context:
+        return await reply.ok()
+    return await reply.error(400, f"max_tokens={wanted} cannot be greater than max_model_len={context}. (parameter=max_tokens)")
+
+
 OVERFLOWS: Mapping[str, Behaviour] = {
     "overflow_vllm": _error(
         400,
@@ -307,6 +316,7 @@ FAULTS: Mapping[str, Behaviour] = {
     "404": _error(404, "The model `other` does not exist.", code=404),
     "redirect": _redirect,
     "room": _room,
+    "room_newer": _room_newer,
     **OVERFLOWS,
     "truncated_json": _body(lambda r: json.dumps(r.document()).encode()[:-9]),
     "html_as_json": _body(lambda _: b"<html>hello</html>"),

@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -60,6 +60,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+@cache
 def expected(index: int) -> str:
     with fault_server() as server:
         return draw(server, n=index + 1)[index].text
@@ -305,6 +306,13 @@ def test_a_prompt_that_fits_gets_the_room_that_is_left() -> None:
         (completion,) = draw(server)
     assert [s.payload["max_tokens"] for s in server.seen] == [200, 7]
     assert (completion.token_count, completion.finish_reason) == (7, "length")
+
+
+def test_a_server_that_refuses_to_be_asked_for_more_than_its_context_is_asked_for_that() -> None:
+    with fault_server(["room_newer:9"]) as server:
+        (completion,) = draw(server)
+    assert [s.payload["max_tokens"] for s in server.seen] == [200, 9]
+    assert (completion.token_count, completion.finish_reason) == (9, "length")
 
 
 def test_a_final_error_ends_the_other_requests_of_the_call() -> None:

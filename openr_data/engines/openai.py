@@ -26,20 +26,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
-
-import httpx
 
 from openr_data.engines.base import EngineLimits, EngineSpec, LoadedEngine
 from openr_data.engines.endpoints import EndpointPool
 from openr_data.engines.http_retry import RetryRules
-from openr_data.engines.model_files import ModelFiles
 from openr_data.engines.openai_draw import Draw, Service
 from openr_data.engines.openai_requests import Requests
-from openr_data.engines.openai_servers import Server, connect, greet, only_model
-from openr_data.engines.prompt_encoder import PromptEncoder, load_encoder
-from openr_data.engines.prompts import PromptTemplate, resolve_template
-from openr_data.errors import EngineError, OpenRDataError, UsageError
+from openr_data.engines.openai_servers import connect, greet, only_model
+from openr_data.engines.remote_text import find_text_side, remote_template
+from openr_data.errors import EngineError
 from openr_data.types import Completion, Sampling, Steps
 
 
@@ -55,8 +50,8 @@ async def open_openai(spec: EngineSpec, limits: EngineLimits, rules: RetryRules 
         model = spec.model or only_model(server, endpoints[0].url)
         for endpoint in endpoints:
             endpoint.source = replace(endpoint.source, model=model)
-        encoder = await asyncio.to_thread(_encoder, spec, model, server)
-        requests = Requests(model, spec.api, _template(spec, encoder), encoder)
+        text = await asyncio.to_thread(find_text_side, spec, (model, server.root))
+        requests = Requests(model, spec.api, remote_template(spec, text), text)
         pool = EndpointPool(endpoints, rules)
         try:
             yield OpenAIEngine(Service(requests, pool, rules, limits.timeout), f"openai:{spec.api}:{model}@{spec.revision}")
@@ -105,53 +100,3 @@ async def _all(draws: Sequence[Draw]) -> Sequence[Completion | EngineError]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _template(spec: EngineSpec, encoder: PromptEncoder | None) -> PromptTemplate:
-    if encoder:
-        return encoder.template
-    template = resolve_template(spec.template, auto="boxed" if spec.api == "chat" else "plain", separator=spec.separator)
-    if template.chat and spec.api == "completions":
-        raise UsageError(
-            f"the template '{template.name}' is rendered by the tokenizer of '{spec.model}', which is not at hand: "
-            "name a local folder or Hub model with --model, or use --template plain, or --api chat"
-        )
-    return template
-
-
-def _encoder(spec: EngineSpec, model: str, server: Server) -> PromptEncoder | None:
-    """The model's tokenizer, where the prompt or its cutting into tokens depends on it and it can be had."""
-    plain = spec.template != "auto" and not resolve_template(spec.template, auto="").chat
-    if spec.api == "chat" or (plain and spec.separator is None):
-        return None
-    for name in dict.fromkeys((model, server.root)):
-        files = _files(name, spec.revision)
-        try:
-            encoder = load_encoder(files, spec.template) if files else None
-        except OpenRDataError:
-            if spec.template != "auto":
-                raise
-            continue
-        if encoder:
-            encoder.template = resolve_template(encoder.template.name, auto="", separator=spec.separator)
-            return encoder
-    return None
-
-
-def _files(name: str, revision: str) -> ModelFiles | None:
-    """The folder of a local model, or of one in the Hub's cache; a name on the Hub if the Hub answers at once; else nothing."""
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    folder = Path(name).expanduser()
-    if name and folder.is_dir():
-        return ModelFiles(str(folder), folder)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        return None
-    cached = try_to_load_from_cache(name, "tokenizer_config.json", revision=revision or None)
-    if isinstance(cached, str):
-        return ModelFiles(str(Path(cached).parent), Path(cached).parent)
-    try:
-        answer = httpx.head(f"{constants.ENDPOINT}/{name}/resolve/{revision or 'main'}/tokenizer_config.json", timeout=5.0)
-    except httpx.HTTPError:
-        return None
-    return ModelFiles(name, None, revision) if answer.status_code < 400 else None

@@ -122,11 +122,13 @@ class Draw:
         )
 
     def _shorten(self, met: PromptTooLong) -> None:
-        """Ask for the tokens that fit, when the prompt itself does: the sample then ends with `length`, as it should."""
-        room = met.context - met.prompt if met.context and met.prompt else 0
+        """Ask for the tokens that fit, when the prompt itself may: the sample then ends with `length`, as it should."""
+        room = met.context - (met.prompt or 0) if met.context else 0
         if not 0 < room < self._max_tokens:
-            model, sizes = self._service.requests.model, f" ({met.prompt} of {met.context} tokens)" if room else ""
-            raise ContextOverflow(f"the prompt does not fit the context of '{model}'{sizes}: {met}") from None
+            sizes = f" ({met.prompt} of {met.context} tokens)" if met.prompt and met.context else ""
+            raise ContextOverflow(
+                f"the prompt does not fit the context of '{self._service.requests.model}'{sizes}: {met}"
+            ) from None
         self._max_tokens = room
 
     def _completion(self, answer: Answer) -> Completion:

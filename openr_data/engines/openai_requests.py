@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from openr_data.engines.prompt_encoder import PromptEncoder
+from openr_data.engines.local_text import TextSide
 from openr_data.engines.prompts import Message, PromptTemplate
 from openr_data.types import Sampling, Steps
 
@@ -20,28 +20,26 @@ _NO_FILTERS: Mapping[str, Mapping[str, Any]] = {
 
 
 class Requests:
-    """Prompts and bodies for one model. `encoder` is the model's tokenizer, where it is at hand."""
+    """Prompts and bodies for one model. `text` is the model's tokenizer, where it is at hand."""
 
-    def __init__(
-        self, model: str, api: Literal["completions", "chat"], template: PromptTemplate, encoder: PromptEncoder | None
-    ) -> None:
+    def __init__(self, model: str, api: Literal["completions", "chat"], template: PromptTemplate, text: TextSide | None) -> None:
         self.model = model
         self.template = template
         self.path = "chat/completions" if api == "chat" else "completions"
         self._chat = api == "chat"
-        self._encoder = encoder
+        self._tokens = text
 
     def prompt(self, question: str, prefix: Steps) -> str:
         """The text that is sent; for the chat API, whose template only the server knows, the messages one after the other."""
         if self._chat:
             return _transcript(self.template.messages(question)) + self.template.steps.open(prefix)
-        if self._encoder:
-            return self._encoder.prompt(question, prefix)
+        if self._tokens:
+            return self._tokens.prompt(question, prefix)
         return self.template.render(question, prefix)
 
     def pieces(self, text: str) -> Sequence[str]:
         """At token boundaries where the tokenizer is at hand; words with the white space after them elsewhere."""
-        return self._encoder.pieces(text) if self._encoder else _WORD.findall(text)
+        return self._tokens.pieces(text) if self._tokens else _WORD.findall(text)
 
     def stops(self, sampling: Sampling) -> tuple[str, ...]:
         return tuple(dict.fromkeys(stop for stop in (*self.template.stop, *sampling.stop) if stop))
@@ -73,11 +71,11 @@ class Requests:
         return {"messages": [*messages, begun], "add_generation_prompt": False, "continue_final_message": True}
 
     def _text(self, prompt: str, kind: str) -> dict[str, Any]:
-        if self._encoder is None:
+        if self._tokens is None:
             return {"prompt": prompt}
         if kind == "vllm":  # the prompt holds its special tokens already
             return {"prompt": prompt, "add_special_tokens": False}
-        opening = self._encoder.tokenizer.bos_token
+        opening = self._tokens.tokenizer.bos_token
         return {"prompt": prompt.removeprefix(opening) if isinstance(opening, str) else prompt}
 
 

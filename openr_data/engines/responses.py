@@ -20,11 +20,13 @@ _FINISH: Mapping[str, FinishReason] = {
 _PASSING = frozenset({408, 409, 425})
 _OVERFLOW = re.compile(
     r"context[ _](?:length|size|window)|maximum (?:prompt|input) length|allowed input length|longer than the maximum model length"
+    r"|max_model_len"
     r"|prompt is too long|reduce the length of the (?:messages|prompt|input)",
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(
-    r"(?:maximum context length (?:is|of)|context (?:length|size) \(|model length of|allowed input length of|tokens >) *(\d+)",
+    r"(?:maximum context length (?:is|of)|context (?:length|size) \(|model length of|allowed input length of|tokens >"
+    r"|max_model_len=) *(\d+)",
     re.IGNORECASE,
 )
 _PROMPT = re.compile(

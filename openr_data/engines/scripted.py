@@ -31,7 +31,9 @@ _GARBAGE, _SAMPLE_FAULTS, _REFUSALS, _SPEED = 0x5DEECE66D, 0x2545F4914F6CDD1D, 0
 async def open_scripted(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[LoadedEngine]:
     """An engine that plays `spec.script`; `limits.slots` replaces the script's. `UsageError`: the script cannot be read."""
     script = parse_script(spec.script)
-    yield ScriptedEngine(script, resolve_template(spec.template, auto="builtin", separator=spec.separator), limits.slots or script.slots)
+    yield ScriptedEngine(
+        script, resolve_template(spec.template, auto="builtin", separator=spec.separator), limits.slots or script.slots
+    )
 
 
 class ScriptedEngine:
