@@ -105,7 +105,7 @@ def nodes(text: st.SearchStrategy[str]) -> st.SearchStrategy[Node]:
 
 def through_arrow(table: str, rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """What a row is after the journal and an Arrow table of the declared schema."""
-    stored = [row for _, row in unpack_tables(pack_tables({table: rows}))]
+    stored = [row for _, row, _ in unpack_tables(pack_tables({table: rows}))]
     back: list[dict[str, object]] = pa.Table.from_pylist(
         [{"item": 0, **row} for row in stored], schema=arrow_schema(table)
     ).to_pylist()

@@ -39,7 +39,7 @@ def datasets() -> Iterator[Any]:
         patch.setenv("HF_HUB_OFFLINE", "1")
         import datasets as library
 
-        patch.setattr(library.config, "HF_HUB_OFFLINE", True)
+        patch.setattr("datasets.config.HF_HUB_OFFLINE", True)
         library.disable_progress_bars()
         yield library
         library.enable_progress_bars()

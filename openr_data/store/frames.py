@@ -51,9 +51,9 @@ def pack_tables(tables: Mapping[str, Sequence[Row]]) -> bytes:
     return zlib.compress("\n".join(lines).encode(), 1)
 
 
-def unpack_tables(value: bytes) -> Iterator[tuple[str, Row]]:
-    """Table name and row, in the order they were packed."""
+def unpack_tables(value: bytes) -> Iterator[tuple[str, Row, int]]:
+    """Table name, row and its size in characters, in the order they were packed."""
     text = zlib.decompress(value).decode()
     for line in text.split("\n") if text else ():
         name, row = json.loads(line)
-        yield name, row
+        yield name, row, len(line)

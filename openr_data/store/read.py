@@ -16,6 +16,7 @@ from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, Shard, TableSize
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunRecord
+from openr_data.store.schemas import arrow_schema
 from openr_data.types import LabeledSolution, Node, Problem, Solution
 
 if TYPE_CHECKING:
@@ -99,12 +100,17 @@ class RunReader:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self.path / shard.files[table].path
+        path, expected = self.path / shard.files[table].path, shard.files[table].rows
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                if not file.schema_arrow.equals(arrow_schema(table)):
+                    raise pa.ArrowInvalid("its columns are not those of the table")
                 for batch in file.iter_batches(_BATCH):
+                    expected -= batch.num_rows
                     yield from batch.to_pylist()
-        except (OSError, pa.ArrowException) as fault:
+            if expected:
+                raise pa.ArrowInvalid("rows are missing")
+        except (OSError, ValueError, pa.ArrowException) as fault:
             raise RunDirError(f"{path} is damaged or missing; run `openr-data verify {self.path} --repair`") from fault
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -81,6 +82,7 @@ class RunDir:
 
     async def start(self) -> None:
         await self._on_disk(self.journal.open)
+        await self._on_disk(partial(import_module, "openr_data.store.shards"))  # pyarrow: slow to load, so not on the event loop
         shards = self._manifest.shards.values()
         self.progress = Progress(self.identity.shard_items, sealed=((shard.start, shard.stop) for shard in shards))
         await self._load_results()

@@ -41,8 +41,8 @@ class ShardWriter:
     def add(self, items: Iterable[tuple[int, bytes]]) -> None:
         """Write the packed rows of further items, in order."""
         for item, value in items:
-            for table, row in unpack_tables(value):
-                self._writers[table].add(item, row)
+            for table, row, chars in unpack_tables(value):
+                self._writers[table].add(item, row, chars)
 
     def finish(self, failed: tuple[int, ...] = ()) -> Shard:
         """Sync, verify and publish every file. Raises `StorageError`; nothing has its name before all could be read back."""
@@ -81,12 +81,12 @@ class _TableWriter:
             write_page_checksum=True,
         )
 
-    def add(self, item: int, row: Row) -> None:
+    def add(self, item: int, row: Row, chars: int) -> None:
         self._columns["item"].append(item)
         for name, cell in row.items():
             self._columns[name].append(cell)
-            self._chars += _chars(cell)
         self._pending += 1
+        self._chars += chars
         if self._pending >= _GROUP_ROWS or self._chars >= _GROUP_CHARS:
             self._flush()
 
@@ -147,9 +147,3 @@ def damage(path: Path, rows: int, start: int, stop: int) -> str:
     except (OSError, ValueError, KeyError, pa.ArrowException) as fault:
         return str(fault).splitlines()[0] if str(fault) else type(fault).__name__
     return "" if count == rows else f"{count} rows where {rows} belong"
-
-
-def _chars(cell: Any) -> int:
-    if isinstance(cell, str):
-        return len(cell)
-    return sum(map(_chars, cell)) if isinstance(cell, list) else 8

@@ -15,7 +15,10 @@ T = TypeVar("T")
 Call = Callable[[sqlite3.Connection], T]
 
 _BATCH = 1024
-"""Requests per transaction: enough to share one sync of the disk, few enough that answering them does not stall the loop."""
+"""Requests per transaction: enough to share one sync of the disk."""
+
+_TURN = 64
+"""Answers per turn of the event loop: each wakes a task, and what else the loop has to do comes in between."""
 
 
 @dataclass(slots=True)
@@ -162,13 +165,15 @@ def _deliver(requests: list[_Request]) -> None:
         by_loop.setdefault(request.future.get_loop(), []).append(request)
     for loop, answered in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_resolve, answered)
+            loop.call_soon_threadsafe(_resolve, loop, answered)
         except RuntimeError:  # the loop is closed: nobody waits any more
             continue
 
 
-def _resolve(requests: list[_Request]) -> None:
-    for request in requests:
+def _resolve(loop: asyncio.AbstractEventLoop, requests: list[_Request]) -> None:
+    if len(requests) > _TURN:
+        loop.call_soon(_resolve, loop, requests[_TURN:])
+    for request in requests[:_TURN]:
         if request.future.done():  # cancelled by its caller
             continue
         if request.fault is not None:
