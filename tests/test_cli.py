@@ -13,6 +13,7 @@ import pytest
 from test_pipelines_stage import write_problems
 
 from openr_data import cli
+from openr_data.cli.show import visible
 from openr_data.pipelines.quickstart import QuickstartConfig
 
 SCRIPT = "error=0.1,recovery=0"
@@ -159,9 +160,8 @@ def test_damage_is_named_set_aside_and_made_again(run: Run, problems: Path, tmp_
 
 
 def test_model_text_cannot_paint_the_terminal(run: Run, tmp_path: Path) -> None:
-    row = {"question": "evil [bold]q[/bold] \x1b[31m", "answer": "1", "steps": ["[red]step[/red] \x1b[2J", "The answer is 1"]}
-    row["question"] = "evil [bold]q[/bold]"
-    (tmp_path / "foreign.jsonl").write_text(json.dumps({**row, "steps": ["[red]step[/red]", "The answer is 1"]}) + "\n")
+    row = {"question": "evil [bold]q[/bold]", "answer": "1", "steps": ["[red]step[/red]", "The answer is 1"]}
+    (tmp_path / "foreign.jsonl").write_text(json.dumps(row) + "\n")
     said = run(
         "label", tmp_path / "foreign.jsonl", "--engine", "scripted", "--out", tmp_path / "run", "--method", "mips", "-k", 1
     )
@@ -169,6 +169,7 @@ def test_model_text_cannot_paint_the_terminal(run: Run, tmp_path: Path) -> None:
     shown = run("inspect", tmp_path / "run").out
     assert "[red]step[/red]" in shown
     assert "[bold]q[/bold]" in shown
+    assert "\x1b" not in visible("\x1b[31mred").plain
 
 
 def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:
