@@ -26,7 +26,9 @@ EQUAL = [
     ("$1,000", "1000"), (r"\$32,\!348", "32348"), (r"90^\circ", "90"), ("90°", r"90^{\circ}"), (r"90\text{ degrees}", "90"),
     (r"5\text{ cm}^2", "5"), ("42 dollars", "42"), ("3 m", r"3\text{ metres}"), (r"864 \mbox{ inches}^2", "864"),
     (r"50\%", "50"), (r"50\%", "0.5"), ("25 percent", r"25\%"), (r"\text{Evelyn}", "evelyn"), (r"\text{(C)}", "C"),
-    ("(C)", r"\text{C}"), (r"\mbox{four}", "4"),
+    ("(C)", r"\text{C}"), (r"\mbox{four}", "4"), (r"0.1\overline{6}", "1/6"),
+    (r"\langle 1,2\rangle", "(1,2)"), ("(x,y)=(1,2)", "(1,2)"),
+    ("Yes", r"\text{yes}"), ("two", "2"), ("no solution", r"\text{No solutions}"), ("f^{-1}(x)=x+1", "x+1"), (r"\vec{v}", "v"),
     (r"\textbf{(C)}\ 15", r"\text{(C)}"), (r"\text{a}", "a"), (r"\text{9}", "9"), ("x=5", "5"), ("5", "x = 5"),
     (r"x \in [-2,7]", "[-2,7]"), ("f(x)=2x", "2x"), ("y = 2x + 3", "2x+3"), ("52", "52_8"), (r"52_{8}", "52_8"),
     ("1,-2", "-2, 1"), (r"1 \text{ and } -2", "1,-2"), (r"\{1,2\}", "2,1"), ("(1,2)", r"\left( 1, 2 \right)"), ("1,2", "(1,2)"),
@@ -86,6 +88,8 @@ def test_undecided(answer: str, gold: str) -> None:
 def test_words_that_may_say_the_same_are_ambiguous() -> None:
     assert grade(r"\text{odd function}", r"\text{odd}") == "ambiguous"
     assert grade(r"\text{no solution}", r"\emptyset") == "ambiguous"
+    assert grade(r"x<-1 \text{ or } x>1", r"(-\infty,-1)\cup(1,\infty)") == "ambiguous"
+    assert grade(r"\text{(C)}, 7", r"\text{(C)}") not in ("exact", "equal")
 
 
 def test_the_percent_policy() -> None:

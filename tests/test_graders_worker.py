@@ -147,6 +147,7 @@ MATH = [
     (r"\log_2 8", "3", "equal"),
     (r"2^{1/1000000007}", r"2^{1/1000000009}", "different"),
     ("e^{-40}", "e^{-41}", "different"),
+    (r"e^{i\pi}", "-1", "equal"),
     ("41=42", "42", "different"),
     ("7=5", "5", "different"),
     ("5 + (", "5", "unparsable_answer"),

@@ -19,12 +19,12 @@ Same = bool | None
 """Equal, different, or not decided."""
 
 Decision = Literal["exact", "equal", "different", "ambiguous", "undecided"]
-"""`ambiguous`: words that may or may not say the same; no computer algebra can tell either."""
+"""`ambiguous`: words or conditions that may or may not say the same; no computer algebra can tell either."""
 
 _WORDS = re.compile(r"\\[a-zA-Z]+|\{[^{}\\]*[a-zA-Z]{2}[^{}\\]*\}")
 _SMALL_UNIT = re.compile(r"(.*[\d})]) [mgshlLm](?:\^(?:[23]|\{[23]\}))?")
 _BARE_CHOICE = re.compile(r"(?:\\text ?\{)?\(?([A-H])\)?\}?")
-_EXPLAINED_CHOICE = re.compile(r"(?:\\text ?\{)?\(([A-H])\)\}?[ :~]*[^\s})].*")
+_EXPLAINED_CHOICE = re.compile(r"(?:\\text ?\{)?\(([A-H])\)\}?[ :~]*[^\s}),;].*")
 _THOUSANDS_SHAPE = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+")
 
 
@@ -243,6 +243,13 @@ def _without_small_unit(text: str, other: str) -> str:
     return match.group(1) if match and not any(c.isalpha() for c in _WORDS.sub("", other)) else text
 
 
+def _beyond_algebra(value: Value) -> bool:
+    """Words, and conditions joined by "or"."""
+    return isinstance(value, Word) or (
+        isinstance(value, Group) and any(isinstance(item, Word | Relation) for item in value.items)
+    )
+
+
 def _choices(text: str, other: str) -> Decision | None:
     """`(C) 15` against the bare choice `(C)`: the letters decide. Nothing when the pair is not of that form."""
     bare, explained = _BARE_CHOICE.fullmatch(other), _EXPLAINED_CHOICE.match(text)
@@ -275,4 +282,4 @@ def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
         return "equal"
     if None not in same:
         return "different"
-    return "ambiguous" if any(isinstance(value, Word) for value in (*lefts, *rights)) else "undecided"
+    return "ambiguous" if any(map(_beyond_algebra, (*lefts, *rights))) else "undecided"

@@ -50,7 +50,7 @@ class Unparsable(Exception):
 def parse(text: str) -> Any:
     """The sympy value of one normalised answer; raises `Unparsable`."""
     try:
-        value = latex2sympy(
+        value: Any = latex2sympy(
             text,
             is_real=not should_treat_as_complex(text),
             convert_degrees="\\circ" in text,
@@ -62,7 +62,8 @@ def parse(text: str) -> Any:
         raise Unparsable(type(error).__name__) from None
     if value is None or isinstance(value, (str, bool)):
         raise Unparsable("no value")
-    return value
+    unit = [symbol for symbol in getattr(value, "free_symbols", ()) if symbol.name == "i"]
+    return value.xreplace(dict.fromkeys(unit, sympy.I)) if unit else value
 
 
 def _is_constant(value: Any) -> bool:

@@ -56,6 +56,7 @@ _RENAMED = {
     **dict.fromkeys(("cdot", "times", "ast"), "*"),
     **dict.fromkeys(("degree", "degrees", "circ"), "°"),
     "div": "/", "le": r"\leq", "ge": r"\geq", "ne": r"\neq", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]",
+    "langle": "(", "rangle": ")", "vec": "", "overrightarrow": "",
     "lparen": "(", "rparen": ")", "approxeq": r"\approx", "colon": ":", "leqslant": r"\leq", "geqslant": r"\geq",
     "bmatrix": r"\pmatrix", "varnothing": r"\emptyset", "isin": r"\in", "lvert": "|", "rvert": "|", "percent": "%",
 }  # fmt: skip

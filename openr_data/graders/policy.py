@@ -20,7 +20,7 @@ class GradingPolicy:
 
     Not optional: units, degree and currency signs are dropped; a leading `x =` or `x \in` counts only when both sides have one;
     a bare list and a set are unordered, a tuple is ordered and equals a bare list in the same order; `(a,b)` is not `[a,b]`;
-    words and single letters are compared without case; `1,234` is a number and `1, 234` a list.
+    words and single letters are compared without case; `1,234` is a number, `1, 234` and `1,5` are lists.
 
     >>> GradingPolicy().identity
     'percent=either,bases=optional,decimal_digits=6'

@@ -100,6 +100,8 @@ _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMBER_WORDS = _NUMBERS.split()
 _THOUSANDS = re.compile(r"([-+]?\d{1,3}(?:,\d{3})+)(?![\d,])")
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d+|\.\d+)")
+_LABEL = re.compile(r"(?:[a-zA-Z]|\\theta|\\alpha|\\beta)(?:_\w+|\(\w\)|\^-1\(\w\))?|\([a-z](?:,[a-z]){1,3}\)")
+_REPEATING = re.compile(r"(\d{0,9})\.(\d{0,9})\\overline ?\{(\d{1,9})\}")
 _ITEM_LIMIT = 36
 _ARTICLES = frozenset(("the", "a", "an"))
 
@@ -186,7 +188,7 @@ class _Read:
         if "," in text:
             return Group("list", tuple(self.word([p], depth + 1) for p in text.split(",") if p.strip()))
         folded = text.casefold().strip("()[] .").split()
-        words = [w for w in folded if w not in _ARTICLES] or folded
+        words = [w.rstrip("s") if len(w) > 3 else w for w in folded if w not in _ARTICLES] or folded
         if len(words) == 1 and words[0] in _NUMBER_WORDS:
             return self.number([Token(str(_NUMBER_WORDS.index(words[0])))])
         return Word(" ".join(words))
@@ -223,6 +225,14 @@ def _based(digits: str, tokens: Sequence[Token]) -> Base:
     return Base(digits, base)
 
 
+def _repeating(match: re.Match[str]) -> str:
+    r"""0.1\overline{6} as a fraction."""
+    whole, fixed, period = match.groups()
+    scale = 10 ** len(fixed)
+    nines = scale * (10 ** len(period) - 1)
+    return f"(({int(whole + fixed or 0)}/{scale})+({int(period)}/{nines}))"
+
+
 def _both_signs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     signs = [i for i, t in enumerate(tokens) if t.text == "\\pm"]
     if len(signs) != 1:
@@ -231,11 +241,9 @@ def _both_signs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
 
 
 def _label(tokens: Sequence[Token]) -> str:
-    """The name on the left of `=`: a letter, a letter with an index, or `f(x)`; empty when it is none of them."""
-    texts = [t.text for t in tokens if t.text not in ("{", "}")]
-    letter = bool(texts) and ((len(texts[0]) == 1 and texts[0].isalpha()) or texts[0] in ("\\theta", "\\alpha", "\\beta"))
-    shape = len(texts) == 1 or (len(texts) == 3 and texts[1] == "_") or (len(texts) == 4 and texts[1] == "(" and texts[3] == ")")
-    return "".join(texts) if letter and shape else ""
+    """The name on the left of `=`: a letter or one with an index, `f(x)`, its inverse, or `(x,y)`; empty when it is none."""
+    text = "".join(t.text for t in tokens if t.text not in ("{", "}"))
+    return text if _LABEL.fullmatch(text) else ""
 
 
 def _is_unit(tokens: Sequence[Token]) -> bool:
@@ -256,7 +264,7 @@ def read(text: str, *, fold: bool = True, thousands: bool = True) -> Value:
     grouped = _THOUSANDS.match(text) if thousands else None
     if grouped:
         text = grouped.group(1).replace(",", "") + text[grouped.end() :]
-    tokens = tokenize(text)
+    tokens = tokenize(_REPEATING.sub(_repeating, text))
     if any(t.text in CLOSING for t in tokens[:1]):
         raise Unreadable("starts with a closing bracket")
     return _Read(fold).any(tokens)

@@ -20,6 +20,7 @@ liters sq square cubic unit units hr hrs hour hours min mins minute minutes sec 
 month months year years mph kph kmh dollar dollars usd cent cents rad radian radians deg degree degrees way ways people
 """
 UNITS = frozenset(_UNIT_WORDS.split())
+_WORDS = frozenset(("yes", "no", "all", "odd", "one", "two", "six", "ten"))
 _TOKEN = re.compile(
     r"(?P<space> *)(?:(?P<text>\\text ?\{[^{}]*\})|(?P<command>\\[a-zA-Z]+|\\.|\\)"
     r"|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\d.]))?)|(?P<run>[a-zA-Z]+)|(?P<other>.))",
@@ -41,7 +42,7 @@ class Token(NamedTuple):
 def _letters(run: str, spaced: bool, first: bool) -> Iterator[Token]:
     if run in _PLAIN:
         yield Token(_PLAIN[run], spaced)
-    elif (run.casefold() in UNITS and not first) or (len(run) > 3 and (spaced or first)):
+    elif (run.casefold() in _WORDS and first) or (run.casefold() in UNITS and not first) or (len(run) > 3 and (spaced or first)):
         yield Token(TEXT + run, spaced)
     else:
         yield from (Token(letter, spaced and not i) for i, letter in enumerate(run))
