@@ -37,7 +37,7 @@ wheel: $(READY)  ## Build the wheel and test it outside the checkout
 	cd build && $(OFFLINE) PYTHONPATH=site ../$(BIN)/python -P -m pytest -q -m "not slow and not checkout" tests -p no:cacheprovider
 
 test-vllm: $(READY)  ## The real vLLM tier, in an environment of its own (.venv-vllm)
-	PYTHON=$(PYTHON) sh tests/vllm/run.sh
+	PYTHON=$(PYTHON) sh tests/vllm_tier/run.sh
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*

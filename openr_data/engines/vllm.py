@@ -56,12 +56,18 @@ async def open_vllm(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[Loa
     `UsageError`: vLLM is not installed, or the model, template or device cannot be used; `EngineError`: vLLM did not start.
     Model and tokenizer are looked at before vLLM is imported, so that a wrong name costs a second and not a start.
     """
-    if find_spec("vllm") is None:
+    if not installed():
         raise UsageError("the vllm engine needs vLLM, which is not installed: pip install 'openr-data[vllm]'")
     folder = await asyncio.to_thread(model_folder, spec)
     text = await asyncio.to_thread(_text_side, spec, folder)
     async with _running(spec, limits, folder) as (core, digest):
         yield VllmEngine(core, text, f"vllm:{digest[:32]}:{_dtype(core)}")
+
+
+def installed() -> bool:
+    """Is there a package vllm? A mere folder of that name on the path (no file of its own) is none."""
+    spec = find_spec("vllm")
+    return spec is not None and spec.origin is not None
 
 
 def _text_side(spec: EngineSpec, folder: Path) -> TextSide:

@@ -21,7 +21,8 @@ def of_vllm() -> list[psutil.Process]:
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 async def lose_the_worker() -> None:

@@ -49,9 +49,9 @@ def openr_data(*words: str) -> Any:
 def rows(run: Path, table: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    files = sorted(run.rglob(f"*{table}*.parquet"))
-    assert files, sorted(str(path.relative_to(run)) for path in run.rglob("*"))
-    found: list[dict[str, Any]] = [row for file in files for row in pq.read_table(file).to_pylist()]
+    found: list[dict[str, Any]] = [
+        row for file in sorted((run / "data" / table).glob("*.parquet")) for row in pq.read_table(file).to_pylist()
+    ]
     return found
 
 

