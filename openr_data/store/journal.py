@@ -16,6 +16,14 @@ from openr_data.store.sqlite_thread import SqliteThread
 from openr_data.types import Completion
 
 VERSION = 1
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = OFF",
+    "wal_autocheckpoint = 8192",  # keys are random: the longer the log, the more of their pages are written back only once
+    "journal_size_limit = 67108864",
+    "cache_size = -32768",
+)
 Connect = Callable[[Path], sqlite3.Connection]
 
 COMPLETIONS = "SELECT CAST(key AS BLOB), coalesce(CAST(value AS BLOB), x''), CAST(crc AS INTEGER) FROM completions "
@@ -42,7 +50,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     """WAL with a full sync at every commit: what is committed survives the loss of power, not only of the process."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF", "journal_size_limit = 67108864"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
