@@ -26,7 +26,7 @@ from openr_data.types import (
     Verdict,
 )
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 any_text = st.text(st.characters(), max_size=12)  # lone surrogates too
 clean_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 counts = st.integers(0, 2**31 - 1)

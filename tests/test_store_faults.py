@@ -42,7 +42,7 @@ def test_a_disk_that_fills_up_at_any_step_loses_nothing(tmp_path: Path, monkeypa
     with failing_at(10**9, monkeypatch) as calls:
         write_run(tmp_path / "counted", range(ITEMS), total=ITEMS)
     assert calls[0] > 30
-    for step in range(1, calls[0] + 1, 3):
+    for step in range(1, calls[0] + 1, 5):
         path = tmp_path / str(step)
         with failing_at(step, monkeypatch), pytest.raises(StorageError, match="--resume"):
             write_run(path, range(ITEMS), total=ITEMS)
