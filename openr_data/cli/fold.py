@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.config import Mode, Truncated
+    from openr_data.labelers.verdicts import Truncated, Ungradable
+    from openr_data.pipelines.config import Mode
 
 ENGINES = ("builtin", "transformers", "vllm", "openai", "scripted")
 
@@ -35,6 +36,10 @@ def mode_of(resume: bool, fork: Path | None) -> Mode:
 
 def truncated_of(value: str) -> Truncated:
     return cast("Truncated", value)
+
+
+def ungradable_of(value: str) -> Ungradable:
+    return cast("Ungradable", value)
 
 
 def run_options(**values: Any) -> Any:

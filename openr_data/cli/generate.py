@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of
+from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of, ungradable_of
 
 _PROBLEMS = "A file (JSONL, JSON, CSV, Parquet, Arrow), a directory, a Hub data set (owner/name), or builtin."
 
@@ -39,6 +39,7 @@ def generate(
     stop: options.Stop = None,
     seed: options.Seed = 0,
     truncated: options.Truncated = "unknown",
+    ungradable: options.Ungradable = "unknown",
     split: options.Split = "",
     config_name: options.ConfigName = "",
     data_revision: options.DataRevision = "",
@@ -94,6 +95,7 @@ def generate(
         solutions=solutions,
         grader=grader,
         truncated=truncated_of(truncated),
+        ungradable=ungradable_of(ungradable),
         shard_size=shard_size,
         format=format,
     ).checked()

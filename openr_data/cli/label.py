@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of
+from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of, ungradable_of
 
 if TYPE_CHECKING:
     pass
@@ -78,6 +78,7 @@ def label(
     stop: options.Stop = None,
     seed: options.Seed = 0,
     truncated: options.Truncated = "unknown",
+    ungradable: options.Ungradable = "unknown",
     question_field: options.QuestionField = "",
     answer_field: options.AnswerField = "",
     id_field: options.IdField = "",
@@ -150,6 +151,7 @@ def label(
             c_puct=c_puct,
             estimates=cast("Estimates", estimates),
             truncated=truncated_of(truncated),
+            ungradable=ungradable_of(ungradable),
             spans=16 if steps == "tokens" else 0,
         ),
         answers=ProblemSource(answers) if answers else None,

@@ -82,6 +82,11 @@ Truncated = Annotated[
     typer.Option("--truncated", help="Rollouts cut by the token limit: unknown, wrong or graded.", rich_help_panel=_SAMPLING),
 ]
 
+Ungradable = Annotated[
+    str,
+    typer.Option("--ungradable", help="Texts without an answer that can be read: unknown or wrong.", rich_help_panel=_SAMPLING),
+]
+
 Split = Annotated[str, typer.Option("--split", help="Split of a Hub data set.", rich_help_panel=_INPUT)]
 ConfigName = Annotated[str, typer.Option("--config-name", help="Configuration of a Hub data set.", rich_help_panel=_INPUT)]
 DataRevision = Annotated[str, typer.Option("--data-revision", help="Revision of a Hub data set.", rich_help_panel=_INPUT)]

@@ -68,5 +68,5 @@ def build_labeler(
     if config.spans and pieces is None:
         raise UsageError("token-span steps need an engine that can cut a text at token boundaries")
     splitter = TokenSpans(pieces, steps, config.spans) if config.spans and pieces else steps
-    measure = MonteCarlo(engine, grader, sampling, splitter, config.truncated, sampler)
+    measure = MonteCarlo(engine, grader, sampling, splitter, config.truncated, sampler, config.ungradable)
     return LABELERS[config.method](config, measure)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openr_data.errors import UsageError
 from openr_data.labelers.math_shepherd import Estimates
-from openr_data.labelers.monte_carlo import Truncated
+from openr_data.labelers.verdicts import Truncated, Ungradable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class LabelConfig:
     estimates: Estimates = "hard"
     truncated: Truncated = "unknown"
     spans: int = 0
+    ungradable: Ungradable = "unknown"
 
     def checked(self, methods: Sequence[str]) -> LabelConfig:
         """Itself; raises `UsageError` naming the first value that cannot be used."""
@@ -45,6 +46,8 @@ class LabelConfig:
             raise UsageError("alpha and beta must lie in (0, 1], length must be positive and c_puct not negative")
         if self.estimates not in {"hard", "soft"} or self.truncated not in {"unknown", "wrong", "graded"}:
             raise UsageError("estimates is one of hard, soft, and truncated one of unknown, wrong, graded")
+        if self.ungradable not in {"unknown", "wrong"}:
+            raise UsageError(f"ungradable is unknown or wrong, not '{self.ungradable}'")
         if 0 < self.rollout_limit < self.filter_rollouts:
             raise UsageError(f"rollout_limit {self.rollout_limit} does not even pay the {self.filter_rollouts} filter rollouts")
         return self

@@ -7,16 +7,14 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from openr_data.errors import ContextOverflow, EngineError
 from openr_data.labelers.spans import TokenSpans
+from openr_data.labelers.verdicts import Truncated, Ungradable, verdict_on
 from openr_data.types import Completion, Cost, Engine, Grader, Node, Problem, Rollout, Sampling, Solution, Steps, Verdict
 
 T = TypeVar("T")
-
-Truncated = Literal["unknown", "wrong", "graded"]
-"""What a rollout that met the token limit counts as: undecided, a failure, or whatever its grade says."""
 
 
 class Splitter(Protocol):
@@ -44,6 +42,7 @@ class MonteCarlo:
     steps: Splitter
     truncated: Truncated = "unknown"
     sampler: str = ""
+    ungradable: Ungradable = "unknown"
 
     async def measure(self, problem: Problem, prefix: Steps, n: int, start: int = 0) -> Node:
         """Rollouts `start .. start+n-1` from `prefix`, all kept (OmegaPRM, arXiv 2406.06592, Eq. 1).
@@ -64,11 +63,10 @@ class MonteCarlo:
         return Node(node_id(problem, self.steps.open(prefix)), problem.id, "", prefix, tuple(rollouts))
 
     async def _grade(self, prefix: str, completion: Completion, answer: str) -> Rollout:
-        if completion.finish_reason == "error":
-            return Rollout(completion, Verdict("unknown", "engine_error"))
-        if completion.finish_reason == "length" and self.truncated != "graded":
-            return Rollout(completion, Verdict(self.truncated, "truncated"))
-        return Rollout(completion, await self.grader(prefix + completion.text, answer))
+        verdict = await verdict_on(
+            completion, prefix + completion.text, answer, self.grader, truncated=self.truncated, ungradable=self.ungradable
+        )
+        return Rollout(completion, verdict)
 
     def fitted(self, solutions: Sequence[Solution], root: Node | None = None) -> tuple[MonteCarlo, tuple[Solution, ...]]:
         """The measurement and the solutions in the steps that are searched.

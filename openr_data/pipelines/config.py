@@ -10,12 +10,12 @@ from typing import Literal
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import UsageError
 from openr_data.labelers import LABELERS, LabelConfig
+from openr_data.labelers.verdicts import Truncated, Ungradable
 from openr_data.pipelines.progress import Report, silent
 from openr_data.problems import ProblemSource
 from openr_data.types import Sampling
 
 Mode = Literal["new", "resume", "fork"]
-Truncated = Literal["unknown", "wrong", "graded"]
 GRADER_NAMES = ("math", "exact")
 FORMATS = ("parquet", "arrow")
 
@@ -30,13 +30,14 @@ class GenerateConfig:
     solutions: int = 4
     grader: str = "math"
     truncated: Truncated = "unknown"
+    ungradable: Ungradable = "unknown"
     shard_size: int = 500
     format: str = "parquet"
 
     def checked(self) -> GenerateConfig:
         if self.solutions < 1:
             raise UsageError(f"--solutions must be at least 1, not {self.solutions}")
-        _check(self.grader, self.truncated, self.shard_size, self.format, self.sampling)
+        _check(self.grader, self.truncated, self.ungradable, self.shard_size, self.format, self.sampling)
         return self
 
 
@@ -58,7 +59,7 @@ class LabelRunConfig:
 
     def checked(self) -> LabelRunConfig:
         self.label.checked(tuple(LABELERS))
-        _check(self.grader, self.label.truncated, self.shard_size, self.format, self.sampling)
+        _check(self.grader, self.label.truncated, self.label.ungradable, self.shard_size, self.format, self.sampling)
         return self
 
 
@@ -78,9 +79,10 @@ class RunOptions:
     warn: Callable[[str], None] = lambda _: None
 
 
-def _check(grader: str, truncated: str, shard_size: int, layout: str, sampling: Sampling) -> None:
+def _check(grader: str, truncated: str, ungradable: str, shard_size: int, layout: str, sampling: Sampling) -> None:
     choices = (("--grader", grader, GRADER_NAMES), ("--truncated", truncated, ("unknown", "wrong", "graded")))
-    for name, value, allowed in (*choices, ("--format", layout, FORMATS)):
+    others = (("--ungradable", ungradable, ("unknown", "wrong")), ("--format", layout, FORMATS))
+    for name, value, allowed in (*choices, *others):
         if value not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not '{value}'")
     if shard_size < 1:

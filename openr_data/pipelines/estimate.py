@@ -88,6 +88,7 @@ async def _pilot(config: GenerateConfig, limits: EngineLimits, problems: Sequenc
                     sampling=config.sampling,
                     steps=engine.template.steps,
                     truncated=config.truncated,
+                    ungradable=config.ungradable,
                     sampler=engine.identity,
                 )
                 for problem in problems

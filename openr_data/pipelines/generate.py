@@ -47,6 +47,7 @@ async def _work(config: GenerateConfig, problem: Problem, tools: Tools) -> Table
         sampling=config.sampling,
         steps=tools.engine.template.steps,
         truncated=config.truncated,
+        ungradable=config.ungradable,
         sampler=tools.engine.identity,
     )
     return generation_tables(problem, solutions)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from openr_data.pipelines.config import Truncated
+from openr_data.labelers.verdicts import Truncated, Ungradable, verdict_on
 from openr_data.pipelines.runner import gather_or_cancel
 from openr_data.problems import ProblemSolutions, RawSolution
 from openr_data.steps import StepFormat
-from openr_data.types import Completion, Engine, Grader, Problem, Sampling, Solution, Verdict
+from openr_data.types import Engine, Grader, Problem, Sampling, Solution
 
 
 async def sample_solutions(
@@ -18,11 +18,14 @@ async def sample_solutions(
     sampling: Sampling,
     steps: StepFormat,
     truncated: Truncated,
+    ungradable: Ungradable,
     sampler: str,
 ) -> list[Solution]:
     """`n` solutions of a problem, in the order of their sample index."""
     completions = await engine.sample(problem.question, (), n=n, sampling=sampling)
-    verdicts = await gather_or_cancel([grade(c, problem.answer, grader, truncated) for c in completions])
+    verdicts = await gather_or_cancel(
+        [verdict_on(c, c.text, problem.answer, grader, truncated=truncated, ungradable=ungradable) for c in completions]
+    )
     return [
         Solution(
             id=f"{problem.id}/{completion.index}",
@@ -37,15 +40,6 @@ async def sample_solutions(
         )
         for completion, verdict in zip(completions, verdicts, strict=True)
     ]
-
-
-async def grade(completion: Completion, answer: str, grader: Grader, truncated: Truncated) -> Verdict:
-    """The verdict on a whole solution; a failed sample is unknown, a truncated one what the policy says."""
-    if completion.finish_reason == "error":
-        return Verdict("unknown", "engine_error")
-    if completion.finish_reason == "length" and truncated != "graded":
-        return Verdict(truncated, "truncated")
-    return await grader(completion.text, answer)
 
 
 async def graded_solutions(item: ProblemSolutions, grader: Grader, steps: StepFormat) -> list[Solution]:
