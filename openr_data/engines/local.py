@@ -65,7 +65,7 @@ def _load(spec: EngineSpec, limits: EngineLimits, folder: Path) -> LocalEngine:
     model = load_model(folder, dtype=spec.dtype, device=limits.device, memory_share=limits.gpu_memory)
     if limits.max_model_len:
         model.context = min(model.context, limits.max_model_len)
-    slots = limits.slots or (64 if model.device.type == "cpu" else 256)
+    slots = limits.slots or (128 if model.device.type == "cpu" else 256)
     identity = f"{spec.engine}:{model_digest(folder)[:32]}:{str(model.dtype).removeprefix('torch.')}"
     small = model.device.type == "cpu" and model.parameters <= _SMALL
     return LocalEngine(identity, text, Batch(model, text, slots), small=small)

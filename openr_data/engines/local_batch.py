@@ -27,13 +27,14 @@ _START = 256
 class Batch:
     """At most `slots` sequences at a time; requests beyond them wait in a queue, first come first served.
 
-    Not thread-safe but for `submit` and the `cancelled` flag of a request, which may be set at any moment.
+    `submit` and `cancel` may be called at any moment, also while another thread is in `step`; nothing else may.
     """
 
     def __init__(self, model: LocalModel, text: TextSide, slots: int) -> None:
         self.model, self.text, self.slots = model, text, slots
         self.generated_tokens = 0
         self.prefilled_tokens = 0
+        self._cancelled = False
         self._queue: deque[Request] = deque()
         self._build(model.affordable_rows(min(_START, self._longest)), min(_START, self._longest))
 
@@ -60,6 +61,10 @@ class Batch:
     def submit(self, request: Request) -> None:
         self._queue.append(request)
 
+    def cancel(self, request: Request) -> None:
+        """Its rows are free from the next step on."""
+        request.cancelled = self._cancelled = True
+
     def step(self) -> list[Request]:
         """Admit what fits, and generate one token for every sequence. Returns the requests that are done by it."""
         with torch.inference_mode():
@@ -79,6 +84,9 @@ class Batch:
         return list(left.values())
 
     def _drop_cancelled(self) -> None:
+        if not self._cancelled:
+            return
+        self._cancelled = False
         for row in np.flatnonzero(self._rows.live):
             if self._rows.owned(int(row))[0].cancelled:
                 self._rows.release(int(row))

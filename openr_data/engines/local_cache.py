@@ -12,7 +12,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 ATTENTION = "openr_rows"
 """The attention implementation to load a model with."""
 
-GRAIN = 32
+GRAIN = 16
 """Keys are attended to in multiples of this, so that the kernels see few shapes."""
 
 BLOCK = 256
@@ -41,15 +41,20 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not ty
         super().__init__()
         self.rows, self.capacity = rows, capacity
         self.place: Place = Place(torch.zeros(0, dtype=torch.long), 0)
-        self._keys = self._values = self._index = torch.zeros(0)
+        self._keys = self._values = self._starts = torch.zeros(0)
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         self._keys, self._values = (
             torch.zeros((self.rows, x.shape[1], self.capacity, x.shape[3]), dtype=x.dtype, device=x.device)
             for x in (key_states, value_states)
         )
-        self._index = torch.arange(self.rows, device=key_states.device)
         self.is_initialized = True
+        self._measure()
+
+    def _measure(self) -> None:
+        """Where each row and head begins, in positions of the flattened cache: (rows, heads)."""
+        rows, heads, capacity, _ = self._keys.shape
+        self._starts = torch.arange(rows * heads, device=self._keys.device).view(rows, heads) * capacity
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -58,10 +63,10 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not ty
             self.lazy_initialization(key_states, value_states)
         place = self.place
         if place.row is None:
-            count = key_states.shape[0]
-            index = self._index[:count]
-            self._keys[index, :, place.positions] = key_states[:, :, 0]
-            self._values[index, :, place.positions] = value_states[:, :, 0]
+            count, heads = key_states.shape[:2]
+            index = (self._starts[:count] + place.positions[:, None]).view(-1)
+            self._keys.view(-1, key_states.shape[3]).index_copy_(0, index, key_states.reshape(count * heads, -1))
+            self._values.view(-1, value_states.shape[3]).index_copy_(0, index, value_states.reshape(count * heads, -1))
             return self._keys[:count, :, : place.span], self._values[:count, :, : place.span]
         row = slice(place.row, place.row + 1)
         written = slice(place.start, place.start + key_states.shape[2])
@@ -88,6 +93,7 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not ty
         if self.is_initialized:
             extra = (0, 0, 0, capacity - self.capacity)
             self._keys, self._values = (torch.nn.functional.pad(x, extra) for x in (self._keys, self._values))
+            self._measure()
         self.capacity = capacity
 
 

@@ -25,6 +25,8 @@ class Stepper(Protocol):
 
     def submit(self, request: Request) -> None: ...
 
+    def cancel(self, request: Request) -> None: ...
+
     def step(self) -> list[Request]: ...
 
     def drain(self) -> list[Request]: ...
@@ -52,7 +54,8 @@ class StepLoop:
         try:
             return await future
         finally:
-            request.cancelled = not request.done
+            if not request.done:
+                self._batch.cancel(request)
             self._waiting.pop(request, None)
 
     async def close(self) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers.utils import logging
 
 from openr_data.engines.local_cache import ATTENTION, Place, RowCache
 from openr_data.errors import EngineError, UsageError
@@ -83,24 +85,42 @@ def load_model(folder: Path, *, dtype: str, device: str, memory_share: float) ->
     `memory_share` is the part of the device's memory that weights and keys may take. `UsageError` for what cannot be run here.
     """
     place = choose_device(device)
-    config = AutoConfig.from_pretrained(folder)
-    _refuse_unfit(config)
+    number_format = choose_dtype(dtype, place)
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=choose_dtype(dtype, place),
-            use_safetensors=True,
-            attn_implementation=ATTENTION,
-        )
-        model = model.to(place).eval()
+        config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        _refuse_unfit(config)
+        model = _read_weights(folder, number_format).to(place).eval()
     except torch.OutOfMemoryError as error:
         raise EngineError(f"the model in '{folder}' does not fit the memory of {place}") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"the model in '{folder}' cannot be loaded: {reason}") from error
     local = LocalModel(model, _ends(folder, config), _memory(place, memory_share))
     _check_forward(model, local)
     return local
+
+
+def _read_weights(folder: Path, number_format: torch.dtype) -> Any:
+    """The model with every weight from the files: transformers would draw what is missing at random."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=number_format,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation=ATTENTION,
+            output_loading_info=True,
+        )
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+    model, info = loaded
+    absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+    if absent:
+        raise ValueError(f"{len(absent)} weights are missing or of another shape, {absent[0]} among them")
+    return model
 
 
 def choose_device(device: str) -> torch.device:
