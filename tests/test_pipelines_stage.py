@@ -226,7 +226,9 @@ def test_foreign_solutions_are_graded_and_labelled(tmp_path: Path) -> None:
 def test_the_arrow_format_opens_with_load_from_disk(tmp_path: Path) -> None:
     from datasets import load_from_disk
 
-    generate(config(write_problems(tmp_path / "problems.jsonl", 10), format="arrow"), RunOptions(tmp_path / "run"))
+    source = write_problems(tmp_path / "problems.jsonl", 10)
+    generate(config(source), RunOptions(tmp_path / "run"))
+    generate(config(source, format="arrow"), RunOptions(tmp_path / "run", mode="resume"))
     table = load_from_disk(str(tmp_path / "run" / "arrow" / "solutions"))
     assert len(table) == 40
 

@@ -23,6 +23,7 @@ from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine
 from openr_data.pipelines.runner import Finished, finished, interruptible
 from openr_data.problems import ProblemSource, Reject, source_kind
+from openr_data.store.codecs import plain_config
 from openr_data.store.journal import ReadOnlyJournal
 from openr_data.store.opening import directory
 from openr_data.store.run_dir import RunDir, open_run
@@ -119,7 +120,9 @@ async def _run(stage: Stage[Any], options: RunOptions) -> Summary:
 
 
 def identity_of(stage: Stage[Any], engine: str, grader: str) -> RunIdentity:
-    config = {"run": portable(stage.config), "grader": grader}
+    # The shard size is compared on its own; the Arrow copy can be added to a run later.
+    run = {name: value for name, value in plain_config(portable(stage.config)).items() if name not in {"shard_size", "format"}}
+    config = {"run": run, "grader": grader}
     return RunIdentity(stage.command, config, engine, stage.inputs, stage.tables, stage.shard_items)
 
 
