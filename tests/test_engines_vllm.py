@@ -122,10 +122,10 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
         vars(made).update(members)
         monkeypatch.setitem(sys.modules, name, made)
 
-    module("vllm", SamplingParams=SimpleNamespace)
+    module("vllm")
     module("vllm.exceptions", VLLMClientError=Refused)
     module("vllm.inputs", tokens_input=lambda ids: {"type": "token", "prompt_token_ids": ids})
-    module("vllm.sampling_params", RequestOutputKind=SimpleNamespace(FINAL_ONLY="final"))
+    module("vllm.sampling_params", SamplingParams=SimpleNamespace, RequestOutputKind=SimpleNamespace(FINAL_ONLY="final"))
     for name in ("vllm.v1", "vllm.v1.engine"):
         module(name)
     module("vllm.v1.engine.exceptions", EngineDeadError=Dead, EngineGenerateError=Failed)

@@ -31,7 +31,7 @@ from openr_data.errors import ContextOverflow, EngineError, UsageError
 from openr_data.types import Completion, FinishReason, Sampling, Steps
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
+    from vllm.sampling_params import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -162,7 +162,7 @@ class VllmEngine:
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-        params = _sampling_params(sampling, (*self.template.stop, *sampling.stop), seed, room)
+        params = sampling_params(sampling, (*self.template.stop, *sampling.stop), seed, room)
         output: Any = None
         try:
             async for answer in self._core.generate(tokens_input(ids), params, str(next(self._names))):
@@ -185,9 +185,8 @@ def _completion(answer: Any, index: int, seed: int) -> Completion:
     return Completion("" if reason == "error" else output.text, len(output.token_ids), reason, index, seed)
 
 
-def _sampling_params(sampling: Sampling, stop: Sequence[str], seed: int, room: int) -> SamplingParams:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+def sampling_params(sampling: Sampling, stop: Sequence[str], seed: int, room: int) -> SamplingParams:
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
 
     return SamplingParams(
         temperature=sampling.temperature,
@@ -212,7 +211,7 @@ def _start(spec: EngineSpec, limits: EngineLimits, folder: Path) -> AsyncLLM:
     resource_tracker.ensure_running()  # its own start would unblock the signal again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        from vllm import AsyncEngineArgs
+        from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 

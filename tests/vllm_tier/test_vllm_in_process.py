@@ -60,7 +60,7 @@ def test_greedy_text_equals_that_of_transformers(runner: asyncio.Runner, engine:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
-    model = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32)
     for question in QUESTIONS:
         prompt = tokenizer(engine.prompt(question, ()), return_tensors="pt", add_special_tokens=False)
         ids = model.generate(**prompt, do_sample=False, max_new_tokens=200)[0, prompt["input_ids"].shape[1] :]
