@@ -153,7 +153,7 @@ def test_the_breaker_opens_probes_and_closes() -> None:
 def endpoint(url: str, ceiling: int = 2) -> Endpoint:
     return Endpoint(
         url,
-        httpx.AsyncClient(trust_env=False, verify=False),  # noqa: S501  # nothing is sent
+        [httpx.AsyncClient(trust_env=False, verify=False)] * ceiling,  # noqa: S501  # nothing is sent
         Source(url, "KEY"),
         AdaptiveLimit(ceiling, growth_pause=RULES.growth_pause),
         Breaker(RULES.breaker_failures, wait=RULES.probe_wait, cap=RULES.probe_cap),

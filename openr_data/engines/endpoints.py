@@ -24,6 +24,7 @@ class Lease:
     """The right to send one request. Say how it ended before giving it back; a request that was cancelled says nothing."""
 
     endpoint: Endpoint
+    client: httpx.AsyncClient
     sent: float
     probe: bool
     reported: bool = False
@@ -31,10 +32,14 @@ class Lease:
 
 @dataclass(eq=False, slots=True)
 class Endpoint:
-    """One base URL with one key. `kind` is the kind of server, as `openr_data.engines.openai_servers` finds it."""
+    """One base URL with one key. `kind` is the kind of server, as `openr_data.engines.openai_servers` finds it.
+
+    `clients` has an entry per request that may be in flight, the last used one last, so that few connections are kept warm.
+    Each of several clients has a small share of them: a client looks through all its connections for every request.
+    """
 
     url: str
-    client: httpx.AsyncClient
+    clients: list[httpx.AsyncClient]
     source: Source
     limit: AdaptiveLimit
     breaker: Breaker
@@ -140,6 +145,7 @@ class EndpointPool:
 
     def _give_back(self, lease: Lease) -> None:
         lease.endpoint.in_flight -= 1
+        lease.endpoint.clients.append(lease.client)
         if lease.probe and not lease.reported:
             lease.endpoint.breaker.abandoned()
         self._dispatch()
@@ -149,7 +155,7 @@ class EndpointPool:
         for endpoint in self.endpoints:
             while endpoint.has_room(now) and (future := self._next(endpoint, now)):
                 endpoint.in_flight += 1
-                future.set_result(Lease(endpoint, now, endpoint.breaker.begin()))
+                future.set_result(Lease(endpoint, endpoint.clients.pop(), now, endpoint.breaker.begin()))
         self._wake_later(now)
 
     def _next(self, endpoint: Endpoint, now: float) -> asyncio.Future[Lease] | None:

@@ -65,7 +65,7 @@ class Draw:
         """The sample, the error to end with, or how long to wait before the next try and where not to go then."""
         pool = self._service.pool
         try:
-            answer = await self._ask(lease.endpoint)
+            answer = await self._ask(lease)
         except Fault as fault:
             return self._after(lease, fault)
         except PromptTooLong as met:
@@ -78,8 +78,8 @@ class Draw:
         pool.succeeded(lease)
         return self._completion(answer)
 
-    async def _ask(self, endpoint: Endpoint) -> Answer:
-        service = self._service
+    async def _ask(self, lease: Lease) -> Answer:
+        service, endpoint = self._service, lease.endpoint
         body = service.requests.body(
             self._question,
             self._prefix,
@@ -92,7 +92,7 @@ class Draw:
         try:
             async with (
                 asyncio.timeout(service.timeout),
-                endpoint.client.stream("POST", service.requests.path, content=body) as response,
+                lease.client.stream("POST", service.requests.path, content=body) as response,
             ):
                 content = await _read(response)
         except TimeoutError:

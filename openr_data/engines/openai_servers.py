@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +28,7 @@ from openr_data.errors import EngineError, UsageError
 
 DEFAULT_KEY_ENV = EngineLimits().api_key_env
 SLOTS_PER_ENDPOINT = 256
+REQUESTS_PER_CLIENT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,20 @@ class Server:
 
 @asynccontextmanager
 async def connect(limits: EngineLimits, rules: RetryRules) -> AsyncIterator[tuple[Endpoint, ...]]:
-    """One endpoint per address and key, each with one client. Raises `UsageError` for addresses and keys that cannot be used."""
+    """One endpoint per address and key. Raises `UsageError` for addresses and keys that cannot be used."""
     keys = _keys(limits.api_key_env)
     pairs = _pairs([base_url(url) for url in limits.base_urls], keys)
     slots = -(-limits.slots // len(pairs)) if limits.slots else SLOTS_PER_ENDPOINT
+    tls = httpx.create_ssl_context()
     async with AsyncExitStack() as stack:
         endpoints = []
         for url, key in pairs:
-            client = await stack.enter_async_context(_client(url, key, limits, rules))
+            shares = range(-(-slots // REQUESTS_PER_CLIENT))
+            clients = [await stack.enter_async_context(_client(url, key, limits, rules, tls)) for _ in shares]
             limit = AdaptiveLimit(slots, growth_pause=rules.growth_pause)
             breaker = Breaker(rules.breaker_failures, wait=rules.probe_wait, cap=rules.probe_cap)
             source = Source(url, limits.api_key_env, (key,) if key else ())
-            endpoints.append(Endpoint(url, client, source, limit, breaker))
+            endpoints.append(Endpoint(url, [c for c in clients for _ in range(REQUESTS_PER_CLIENT)], source, limit, breaker))
         yield tuple(endpoints)
 
 
@@ -120,12 +124,13 @@ def _pairs(urls: Sequence[str], keys: Sequence[Key]) -> list[tuple[str, Key]]:
     return [(url, key) for url in urls for key in keys]
 
 
-def _client(url: str, key: Key, limits: EngineLimits, rules: RetryRules) -> httpx.AsyncClient:
+def _client(url: str, key: Key, limits: EngineLimits, rules: RetryRules, tls: SSLContext) -> httpx.AsyncClient:
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
     return httpx.AsyncClient(
         base_url=url + "/",
+        verify=tls,
         headers=headers,
         timeout=httpx.Timeout(limits.timeout, connect=min(rules.connect_timeout, limits.timeout), pool=None),
         # uvicorn, under most of these servers, hangs up after 5 idle seconds; be earlier than that
@@ -143,7 +148,7 @@ async def _ask(endpoint: Endpoint, rules: RetryRules) -> Server | str:
             await asyncio.sleep(backoff(rules, attempt))
         try:
             async with asyncio.timeout(rules.connect_timeout):
-                response = await endpoint.client.get("models")
+                response = await endpoint.clients[-1].get("models")
         except (httpx.HTTPError, TimeoutError) as error:
             fault = str(error) or type(error).__name__
             continue

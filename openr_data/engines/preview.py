@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from openr_data.engines.base import EngineSpec
-from openr_data.engines.prompts import PromptTemplate, resolve_template
-from openr_data.errors import EngineError, UsageError
+from openr_data.engines.prompts import resolve_template
 
 
 def preview_prompt(spec: EngineSpec, question: str) -> str:
@@ -19,16 +18,8 @@ def preview_prompt(spec: EngineSpec, question: str) -> str:
 
 
 def _served(spec: EngineSpec, question: str) -> str:
-    template = resolve_template(spec.template, auto="boxed" if spec.api == "chat" else "plain", separator=spec.separator)
-    if spec.api == "chat":
-        return transcript(template, question)
-    from openr_data.engines.local import render_only
+    from openr_data.engines.openai_requests import Requests
+    from openr_data.engines.remote_text import find_text_side, remote_template
 
-    try:
-        return render_only(spec).prompt(question, ())
-    except (EngineError, UsageError):  # a name that only the server knows: the engine then takes the plain template as well
-        return transcript(template, question) if template.chat else template.render(question, ())
-
-
-def transcript(template: PromptTemplate, question: str) -> str:
-    return "\n".join(f"[{message['role']}] {message['content']}" for message in template.messages(question))
+    text = find_text_side(spec, (spec.model,))
+    return Requests(spec.model, spec.api, remote_template(spec, text), text).prompt(question, ())

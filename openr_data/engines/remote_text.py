@@ -42,8 +42,9 @@ def remote_template(spec: EngineSpec, text: TextSide | None) -> PromptTemplate:
         return text.template
     template = resolve_template(spec.template, auto="boxed" if spec.api == "chat" else "plain", separator=spec.separator)
     if template.chat and spec.api == "completions":
+        model = f"'{spec.model}'" if spec.model else "the served model"
         raise UsageError(
-            f"the template '{template.name}' is rendered by the tokenizer of '{spec.model}', which is not at hand: "
+            f"the template '{template.name}' is rendered by the tokenizer of {model}, which is not at hand: "
             "name a local folder or Hub model with --model, or use --template plain, or --api chat"
         )
     return template
