@@ -17,6 +17,7 @@ from openr_data.engines import EngineLimits, EngineSpec, openai_draw, sample_see
 from openr_data.engines.chain import Chain
 from openr_data.engines.http_retry import RetryRules
 from openr_data.engines.openai import open_openai
+from openr_data.engines.preview import preview_prompt
 from openr_data.errors import ContextOverflow, EngineError, UsageError
 from openr_data.types import Completion, Sampling, Steps
 
@@ -128,6 +129,8 @@ def test_identity_names_model_revision_and_api_but_not_the_address() -> None:
     assert named[3] == ["a ", "bc  ", "d"]
     assert found[0] == "openai:chat:test-model@"
     assert found[2].endswith("<|user|>\nQ\n<|assistant|>\ns|")
+    assert named[2] == preview_prompt(SPEC, "Q") + "s\n\n"
+    assert found[2] == preview_prompt(replace(SPEC, api="chat", template="boxed"), "Q") + "s|"
 
 
 def test_an_empty_answer_after_a_prefix_is_an_answer() -> None:

@@ -22,6 +22,7 @@ from openr_data.engines.chain import (
     true_first_error,
     values,
 )
+from openr_data.engines.preview import preview_prompt
 from openr_data.engines.script import Script, parse_script
 from openr_data.engines.scripted import open_scripted
 from openr_data.errors import ContextOverflow, EngineError, UsageError
@@ -313,3 +314,13 @@ def test_problems_of_the_domain_are_repeatable_and_carry_their_answer() -> None:
 def test_any_question_stands_for_a_chain() -> None:
     assert chain_of("What is love?", 4) == chain_of("What is love?", 4)
     assert draw("error=0,steps=4", question="What is love?", n=1)[0].text.count("\n") == 3
+
+
+def test_a_dry_run_shows_the_prompt_that_is_continued() -> None:
+    async def prompt(spec: EngineSpec) -> str:
+        async with open_scripted(spec, EngineLimits()) as engine:
+            return engine.prompt("Q?", ())
+
+    for template in ("auto", "plain", "boxed"):
+        spec = EngineSpec("scripted", template=template)
+        assert preview_prompt(spec, "Q?") == asyncio.run(prompt(spec))

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from ssl import SSLContext
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from urllib.parse import urlsplit
 
 import httpx
@@ -49,7 +49,8 @@ async def connect(limits: EngineLimits, rules: RetryRules) -> AsyncIterator[tupl
     keys = _keys(limits.api_key_env)
     pairs = _pairs([base_url(url) for url in limits.base_urls], keys)
     slots = -(-limits.slots // len(pairs)) if limits.slots else SLOTS_PER_ENDPOINT
-    tls = httpx.create_ssl_context()
+    secure = any(url.startswith("https:") for url, _ in pairs)
+    tls = httpx.create_ssl_context() if secure else SSLContext(PROTOCOL_TLS_CLIENT)  # reading the certificates takes a while
     async with AsyncExitStack() as stack:
         endpoints = []
         for url, key in pairs:

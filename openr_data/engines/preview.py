@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from openr_data.engines.base import EngineSpec
-from openr_data.engines.prompts import resolve_template
 
 
 def preview_prompt(spec: EngineSpec, question: str) -> str:
     """The exact first prompt; for a server whose chat template is not at hand, its messages one after the other."""
     if spec.engine == "scripted":
-        return resolve_template(spec.template, auto="builtin", separator=spec.separator).render(question, ())
+        from openr_data.engines.scripted import scripted_prompt
+
+        return scripted_prompt(spec, question)
     if spec.engine == "openai":
         return _served(spec, question)
     from openr_data.engines.local import render_only

@@ -31,9 +31,12 @@ _GARBAGE, _SAMPLE_FAULTS, _REFUSALS, _SPEED = 0x5DEECE66D, 0x2545F4914F6CDD1D, 0
 async def open_scripted(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[LoadedEngine]:
     """An engine that plays `spec.script`; `limits.slots` replaces the script's. `UsageError`: the script cannot be read."""
     script = parse_script(spec.script)
-    yield ScriptedEngine(
-        script, resolve_template(spec.template, auto="builtin", separator=spec.separator), limits.slots or script.slots
-    )
+    yield ScriptedEngine(script, _template(spec), limits.slots or script.slots)
+
+
+def scripted_prompt(spec: EngineSpec, question: str) -> str:
+    """The first prompt of a question, without opening the engine."""
+    return _template(spec).render(question, (), _transcript)
 
 
 class ScriptedEngine:
@@ -143,6 +146,10 @@ class ScriptedEngine:
             seconds += script.slow_seconds
         async with self._places:
             await asyncio.sleep(seconds)
+
+
+def _template(spec: EngineSpec) -> PromptTemplate:
+    return resolve_template(spec.template, auto="builtin", separator=spec.separator)
 
 
 def _lowest() -> float:
