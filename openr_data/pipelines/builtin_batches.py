@@ -22,6 +22,7 @@ IGNORE = -100
 POOL = 8
 """Batches that are drawn together and sorted by length, so that a batch holds little padding."""
 _SAMPLED_AT_ONCE = 128
+_ENOUGH = 0.95
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
@@ -83,13 +84,20 @@ class Batches:
         programs = sorted((self.draw_program(DIFFICULTIES[-1]) for _ in range(count)), key=lambda p: len(p.operations))
         made: list[Example] = []
         for start in range(0, count, _SAMPLED_AT_ONCE):
-            part = programs[start : start + _SAMPLED_AT_ONCE]
-            texts = sample_texts(
-                model, self.tokenizer, [p.question + "\n" for p in part], temperature=1.0, generator=generator, max_tokens=220
-            )
-            for program, text in zip(part, texts, strict=True):
-                steps = text.split("\n")
-                example = own_example(self.rng, program, steps, judge(program.question, steps), self.config.slips.revise)
-                made += [example] if example else []
+            made += self._own_examples(model, generator, programs[start : start + _SAMPLED_AT_ONCE])
         self.rng.shuffle(made)
         self.own = made
+
+    def _own_examples(self, model: LlamaForCausalLM, generator: torch.Generator, programs: Sequence[Program]) -> list[Example]:
+        prompts = [program.question + "\n" for program in programs]
+        longest = 16 * max(len(program.operations) for program in programs) + 20
+        drawn = sample_texts(
+            model, self.tokenizer, prompts, temperature=1.0, generator=generator, max_tokens=longest, enough=_ENOUGH
+        )
+        made = []
+        for program, solution in zip(programs, drawn, strict=True):
+            steps = solution.text.split("\n")
+            judged = judge(program.question, steps)
+            example = own_example(self.rng, program, steps, judged, self.config.slips.revise) if solution.ended else None
+            made += [example] if example else []
+        return made

@@ -129,8 +129,8 @@ def _solve(
     for start in range(0, len(problems), _BATCH):
         part = problems[start : start + _BATCH]
         prompts = [problem.question + "\n" for problem in part]
-        texts = sample_texts(model, tokenizer, prompts, temperature=temperature, generator=generator)
-        judged += [judge(problem.question, _LINES.split(text)) for problem, text in zip(part, texts, strict=True)]
+        drawn = sample_texts(model, tokenizer, prompts, temperature=temperature, generator=generator)
+        judged += [judge(problem.question, _LINES.split(each.text)) for problem, each in zip(part, drawn, strict=True)]
     return judged
 
 

@@ -6,12 +6,19 @@ For training and evaluation, where a whole batch starts and ends together; the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class Drawn(NamedTuple):
+    """A continuation without its end token; `ended` is false where it was cut."""
+
+    text: str
+    ended: bool
 
 
 @torch.inference_mode()
@@ -23,8 +30,12 @@ def sample_texts(
     temperature: float,
     generator: torch.Generator,
     max_tokens: int = 300,
-) -> list[str]:
-    """One continuation per prompt, without the end token; temperature 0 takes the likeliest token. Order is kept."""
+    enough: float = 1.0,
+) -> list[Drawn]:
+    """One continuation per prompt, in order; temperature 0 takes the likeliest token.
+
+    Stops when the share `enough` of them has ended: the last few would take as long as all the others.
+    """
     from transformers import StaticCache
 
     encoded = tokenizer(list(prompts), padding=True, padding_side="left", return_tensors="pt").to(model.device)
@@ -41,11 +52,11 @@ def sample_texts(
         chosen[ended] = tokenizer.pad_token_id
         columns.append(chosen)
         ended |= chosen == tokenizer.eos_token_id
-        if ended.all():
+        if ended.float().mean() >= enough:
             break
         tokens, positions = chosen[:, None], positions[:, -1:] + 1
-    texts: list[str] = tokenizer.batch_decode(torch.stack(columns, 1), skip_special_tokens=True)
-    return texts
+    texts = tokenizer.batch_decode(torch.stack(columns, 1), skip_special_tokens=True)
+    return [Drawn(text, end) for text, end in zip(texts, ended.tolist(), strict=True)]
 
 
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
