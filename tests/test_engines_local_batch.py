@@ -12,6 +12,7 @@ import torch
 from local_models import save_llama, save_mistral, save_qwen2
 
 from openr_data.engines.local_batch import Batch
+from openr_data.engines.local_exact import rows_agree
 from openr_data.engines.local_model import LocalModel, load_model
 from openr_data.engines.local_request import Request
 from openr_data.engines.local_text import TextSide, load_text_side
@@ -35,6 +36,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def exact(folder: Path) -> Loaded:
+    """As the engine loads a small model on a CPU."""
+    model, text = load(folder)
+    return (model, text) if rows_agree(model) else load(folder, "float64")
+
+
 def load(folder: Path, dtype: str = "float32", device: str = "cpu") -> Loaded:
     text = load_text_side(folder, "plain", builtin=False)
     return load_model(folder, dtype=dtype, device=device, memory_share=0.9), text
@@ -55,7 +62,7 @@ def run(batch: Batch, requests: Sequence[Request]) -> None:
 
 def prompts(count: int) -> list[str]:
     """Different lengths, some with a common beginning, one long enough for two prefill chunks."""
-    made = [f"Question {i}: {i * 7} + {i * i} = ?\n" + "Step 1: carry the one. " * (i % 5) for i in range(count)]
+    made = [f"Question {i}: {i * 7} + {i * i} = ?\n" + "Step 1: carry the one. " * (i % 9) for i in range(count)]
     return [*made[:-1], made[-1] + "and so on, " * 30]
 
 
@@ -64,7 +71,7 @@ def texts(requests: Sequence[Request]) -> list[list[Completion | None]]:
 
 
 def test_same_samples_alone_together_shuffled_and_between_cancellations(folder: Path) -> None:
-    model, text = load(folder)
+    model, text = exact(folder)
     asked = [(prompt, 1 + index % 7) for index, prompt in enumerate(prompts(24))]
 
     alone = [request(text, prompt, n) for prompt, n in asked]
@@ -97,7 +104,7 @@ def test_same_samples_alone_together_shuffled_and_between_cancellations(folder: 
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(folder: Path) -> None:
-    model, text = load(folder)
+    model, text = exact(folder)
     few = Sampling(temperature=1.0, max_tokens=4, seed=1)
     made = []
     for threads in (1, 2):
@@ -108,7 +115,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(folder: Path) -> None:
 
 
 def test_a_sample_is_the_same_drawn_with_its_siblings_or_by_itself(folder: Path) -> None:
-    model, text = load(folder)
+    model, text = exact(folder)
     many = request(text, "Step 1: 3 + 4 = ", 6)
     run(Batch(model, text, 16), [many])
     single = request(text, "Step 1: 3 + 4 = ", 1, start=4)
@@ -161,7 +168,7 @@ def test_greedy_agrees_with_transformers(save: Callable[..., Path], tmp_path: Pa
 
 
 def test_rows_widen_for_long_sequences_without_changing_them(folder: Path) -> None:
-    model, text = load(folder)
+    model, text = exact(folder)
     long = Sampling(temperature=1.0, max_tokens=400, seed=1)
     short = [request(text, prompt, 2) for prompt in prompts(6)]
     batch = Batch(model, text, 32)
@@ -216,3 +223,12 @@ def test_cuda_gives_the_same_tokens_in_any_batch(folder: Path) -> None:
     together = [request(text, prompt, n) for prompt, n in asked]
     run(Batch(model, text, 48), together)
     assert [[r and r.text for r in each] for each in texts(alone)] == [[r and r.text for r in each] for each in texts(together)]
+
+
+def test_a_processor_whose_rows_disagree_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = load(folder, "float64")
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda ids, *rest: forward(ids, *rest) * (1 + 1e-12 * len(ids)))
+    assert not rows_agree(model)
+    monkeypatch.setattr(model, "forward", lambda ids, *rest: forward(ids, *rest).round(decimals=6))
+    assert rows_agree(model)

@@ -221,13 +221,22 @@ def test_the_identity_is_the_content_and_not_the_place(folder: Path, tmp_path: P
         (moved / file.name).write_bytes(file.read_bytes())
     first = identity(folder)
     assert first.startswith("transformers:")
-    assert first.endswith(":float32")
+    assert first.rpartition(":")[2] in {"float32", "float64"}
     assert identity(moved) == first
-    assert identity(moved, "float64") != first
+    assert identity(moved, "bfloat16") != first
     weights = bytearray((moved / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (moved / "model.safetensors").write_bytes(weights)
     assert identity(moved) != first
+
+
+def test_where_rows_disagree_a_small_model_computes_in_float64(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(engine: LocalEngine) -> None:
+        assert engine.identity.endswith(":float64")
+        assert len(await engine.sample("2 + 2?", (), n=2, sampling=SAMPLING)) == 2
+
+    monkeypatch.setattr("openr_data.engines.local_exact.rows_agree", lambda model: False)
+    use(body, folder)
 
 
 def test_large_files_are_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

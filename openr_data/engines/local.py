@@ -35,15 +35,17 @@ async def open_local(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[Lo
     import torch
 
     folder = await asyncio.to_thread(model_folder, spec)
-    engine = await asyncio.to_thread(_load, spec, limits, folder)
     threads = torch.get_num_threads()
-    if engine.small:
-        torch.set_num_threads(1)
-    engine.start()
     try:
-        yield engine
+        engine = await asyncio.to_thread(_load, spec, limits, folder)
+        if engine.small:
+            torch.set_num_threads(1)
+        engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.close()
     finally:
-        await engine.close()
         torch.set_num_threads(threads)
 
 
@@ -58,16 +60,23 @@ def _is_builtin(folder: Path) -> bool:
 
 
 def _load(spec: EngineSpec, limits: EngineLimits, folder: Path) -> LocalEngine:
+    import torch
+
     from openr_data.engines.local_batch import Batch
+    from openr_data.engines.local_exact import rows_agree
     from openr_data.engines.local_model import load_model
 
     text = load_text_side(folder, spec.template, builtin=_is_builtin(folder), separator=spec.separator)
     model = load_model(folder, dtype=spec.dtype, device=limits.device, memory_share=limits.gpu_memory)
+    small = model.device.type == "cpu" and model.parameters <= _SMALL
+    if small:
+        torch.set_num_threads(1)
+    if small and spec.dtype == "auto" and not rows_agree(model):
+        model = load_model(folder, dtype="float64", device=limits.device, memory_share=limits.gpu_memory)
     if limits.max_model_len:
         model.context = min(model.context, limits.max_model_len)
     slots = limits.slots or (128 if model.device.type == "cpu" else 256)
     identity = f"{spec.engine}:{model_digest(folder)[:32]}:{str(model.dtype).removeprefix('torch.')}"
-    small = model.device.type == "cpu" and model.parameters <= _SMALL
     return LocalEngine(identity, text, Batch(model, text, slots), small=small)
 
 

@@ -15,7 +15,7 @@ ATTENTION = "openr_rows"
 GRAIN = 16
 """Keys are attended to in multiples of this, so that the kernels see few shapes."""
 
-BLOCK = 256
+BLOCK = 128
 """Keys per product of weights and values on a CPU; see `_product`."""
 
 
@@ -141,7 +141,7 @@ def rows_attention(
     scores = scores.view(batch, heads, length, -1)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32)) + attention_mask
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).add_(attention_mask)
     if s_aux is None:
         weights = torch.softmax(scores, -1)
     else:  # attention sinks: one more key that takes weight and gives nothing
@@ -154,8 +154,8 @@ def rows_attention(
 def _product(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Matrix product, summed over keys in blocks of `BLOCK` on a CPU.
 
-    A product over more than about 340 keys takes another kernel with another order of summation (MKL 2024.2), so a row's bits
-    would change with the longest sequence of the batch. Blocks beyond a row's own keys add exact zeros.
+    A product over more keys is summed in parts whose size depends on the number of keys (MKL 2024.2), so a row's bits would
+    change with the longest sequence of the batch. Blocks beyond a row's own keys add exact zeros.
     """
     span = value.shape[-2]
     if value.device.type != "cpu" or span <= BLOCK:

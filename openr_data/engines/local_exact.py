@@ -1,0 +1,46 @@
+"""Whether this processor's matrix products give a row the same bits in any batch: what identical samples in any company rest on.
+
+They do where this was developed (x86, MKL). Elsewhere another library may choose its kernel by the size of the batch; a small model
+then computes in float64, where the remaining differences (1e-15) do not change a draw in any practical number of tokens.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+
+from openr_data.engines.local_cache import Place, RowCache
+from openr_data.engines.local_model import LocalModel
+
+_ROWS, _SOURCE, _CAPACITY = 64, 64, 384
+
+
+@torch.inference_mode()
+def rows_agree(model: LocalModel) -> bool:
+    """Logits of the same rows at several batch sizes, spans and places in the batch, compared bit by bit.
+
+    The keys come from one long prefill, or from several short ones.
+    """
+    generator = torch.Generator().manual_seed(0)
+    prompt = torch.randint(model.vocabulary, (_CAPACITY,), generator=generator).to(model.device)
+    positions = torch.randint(1, 300, (_ROWS,), generator=generator).to(model.device)
+    cache = RowCache(model.layers, _ROWS + 1, _CAPACITY)
+
+    def logits(at: torch.Tensor, span: int) -> torch.Tensor:
+        for row in range(len(at)):
+            cache.copy(_SOURCE, row, 304)
+        return model.forward(prompt[at][:, None], at[:, None], cache, Place(at, span)).clone()
+
+    _prefill(model, cache, prompt, [0, 304])
+    whole = logits(positions, _CAPACITY)
+    fewer = all(torch.equal(logits(positions[:count], 304), whole[:count]) for count in (16, 48))
+    turned = torch.equal(logits(positions.flip(0), 320), whole.flip(0))
+    _prefill(model, cache, prompt, [0, 32, 48, 208, 304])
+    return fewer and turned and torch.equal(logits(positions, 320), whole)
+
+
+def _prefill(model: LocalModel, cache: RowCache, prompt: torch.Tensor, cuts: list[int]) -> None:
+    for start, stop in pairwise(cuts):
+        positions = torch.arange(start, stop, device=model.device)
+        model.forward(prompt[None, start:stop], positions[None], cache, Place(positions, stop, _SOURCE, start))
