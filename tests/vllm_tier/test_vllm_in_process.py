@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from multiprocessing import active_children
 from typing import Any
 
 import psutil
@@ -127,7 +128,8 @@ def test_cancelling_aborts_the_requests(runner: asyncio.Runner, engine: VllmEngi
 
 
 def test_an_interrupt_of_the_terminal_does_not_reach_vllm(runner: asyncio.Runner, engine: VllmEngine) -> None:
-    processes = [child for child in psutil.Process().children(recursive=True) if "VLLM" in child.name()]
+    cores = [psutil.Process(child.pid) for child in active_children() if child.name.startswith("EngineCore")]
+    processes = [process for core in cores for process in (core, *core.children(recursive=True)) if "VLLM" in process.name()]
     assert len(processes) >= 2
     for process in processes:
         process.send_signal(signal.SIGINT)
