@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import count
@@ -216,13 +216,27 @@ def _start(spec: EngineSpec, limits: EngineLimits, folder: Path) -> AsyncLLM:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         options = engine_options(spec, limits, folder, on_cpu=current_platform.is_cpu())
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**options))
+        with _warnings_hushed():
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**options))
     except UsageError:
         raise
     except Exception as error:
         raise EngineError(f"vLLM could not start '{spec.model}': {error}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def _warnings_hushed() -> Iterator[None]:
+    """Python processes started meanwhile print no warnings (of libraries about libraries, to the user's terminal)."""
+    name = "PYTHONWARNINGS"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "ignore")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
 
 
 def engine_options(spec: EngineSpec, limits: EngineLimits, folder: Path, *, on_cpu: bool) -> dict[str, Any]:
