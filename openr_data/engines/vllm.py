@@ -221,9 +221,16 @@ def _start(spec: EngineSpec, limits: EngineLimits, folder: Path) -> AsyncLLM:
     except UsageError:
         raise
     except Exception as error:
-        raise EngineError(f"vLLM could not start '{spec.model}': {error}") from error
+        raise EngineError(f"vLLM could not start '{spec.model}': {_reason(error)}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _reason(error: Exception) -> str:
+    """One line: what pydantic found wrong with an option, or how the message begins."""
+    found: list[dict[str, object]] = getattr(error, "errors", list)()
+    text = "; ".join(str(problem["msg"]) for problem in found) or str(error)
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager

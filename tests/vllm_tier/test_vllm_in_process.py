@@ -10,10 +10,11 @@ from typing import Any
 import psutil
 import pytest
 
+from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.engines.base import sample_seed
 from openr_data.engines.builtin import WEIGHTS
-from openr_data.engines.vllm import VllmEngine
-from openr_data.errors import ContextOverflow
+from openr_data.engines.vllm import VllmEngine, open_vllm
+from openr_data.errors import ContextOverflow, EngineError
 from openr_data.types import Completion, Sampling
 
 pytestmark = pytest.mark.vllm
@@ -139,3 +140,13 @@ def test_an_interrupt_of_the_terminal_does_not_reach_vllm(runner: asyncio.Runner
         return list(await engine.sample(QUESTIONS[1], (), n=2, sampling=WARM))
 
     assert all(completion.finish_reason == "stop" for completion in runner.run(again()))
+
+
+def test_a_context_that_the_model_does_not_have(runner: asyncio.Runner) -> None:
+    async def start() -> None:
+        async with open_vllm(EngineSpec("vllm", str(WEIGHTS)), EngineLimits(max_model_len=5000)):
+            raise AssertionError("it must not start")
+
+    with pytest.raises(EngineError, match=r"could not start .*max_model_len \(5000\)") as said:
+        runner.run(start())
+    assert "\n" not in str(said.value)
