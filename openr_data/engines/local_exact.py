@@ -1,7 +1,7 @@
 """Whether this processor's matrix products give a row the same bits in any batch: what identical samples in any company rest on.
 
-They do where this was developed (x86, MKL). Elsewhere another library may choose its kernel by the size of the batch; a small model
-then computes in float64, where the remaining differences (1e-15) do not change a draw in any practical number of tokens.
+They do where this was developed (x86, MKL). Elsewhere another library may choose its kernel by the size of the batch; a small
+model then computes in float64, where what is left (1e-15) does not change a draw in any practical number of tokens.
 """
 
 from __future__ import annotations
