@@ -76,6 +76,7 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
 def comparison(result: QuickstartReport) -> Table:
     """Fits a terminal of 80 columns."""
     table = Table(title="Labels against the exact oracle", title_justify="left", box=box.SIMPLE_HEAD, header_style="bold")
+    table.padding, table.pad_edge = (0, 1, 0, 0), False
     table.add_column("method", no_wrap=True)
     for name in ("decided", "exact", "early", "late", "prec.", "recall", "rollouts", "tokens"):
         table.add_column(name, justify="right", no_wrap=True)

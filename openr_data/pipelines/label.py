@@ -49,6 +49,7 @@ def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
         name=lambda item: item.problem.id,
         total=count_label_items(config),
         sequences=2 * config.label.rollouts,
+        title=f"label {config.label.method}",
         arrow=config.format == "arrow",
     )
 

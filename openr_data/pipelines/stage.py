@@ -63,6 +63,7 @@ class Stage(Generic[Item]):
     name: Callable[[Item], str]
     total: int = 0
     sequences: int = 4
+    title: str = ""
     arrow: bool = False
 
 
@@ -256,7 +257,7 @@ class _Work:
         tally = self.tools.engine.tally
         self.options.report(
             Snapshot(
-                stage=self.stage.command,
+                stage=self.stage.title or self.stage.command,
                 done=self.done,
                 total=self.stage.total,
                 tokens=tally.tokens,
