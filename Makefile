@@ -34,7 +34,7 @@ wheel: $(READY)  ## Build the wheel and test it outside the checkout
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null
 	$(BIN)/python -m pip install --quiet --no-deps --target build/site dist/*.whl
 	cp -r tests pyproject.toml build/
-	cd build && $(OFFLINE) PYTHONPATH=site ../$(BIN)/python -P -m pytest -q -m "not slow and not checkout" tests -p no:cacheprovider
+	cd build && $(OFFLINE) PYTHONPATH=site ../$(BIN)/python -P -m pytest -q -m "not slow and not checkout and not vllm and not network" tests -p no:cacheprovider
 
 test-vllm: $(READY)  ## The real vLLM tier, in an environment of its own (.venv-vllm)
 	PYTHON=$(PYTHON) sh tests/vllm_tier/run.sh
