@@ -49,7 +49,7 @@ def crash_and_resume(spec: dict[str, Any], folder: Path, kills: int, seed: int =
     clean = time.monotonic() - began
     truth = data_digest(folder / "clean" / "out")
     rng = random.Random(seed)
-    reports = []
+    reports: list[CrashReport] = []
     while sum(report.kills for report in reports) < kills:
         killed = folder / f"killed-{len(reports)}"
         done = kill_until_finished(spec, killed, kills - sum(report.kills for report in reports), rng, clean)
