@@ -78,6 +78,23 @@ def save_mistral(folder: Path, **options: Any) -> Path:
     return _save(folder, MistralConfig, MistralForCausalLM, 0, byte_tokenizer(), settings)
 
 
+def save_gemma2(folder: Path, **options: Any) -> Path:
+    """A Gemma 2: layers with and without a window in turn, and capped scores."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    settings = {"num_key_value_heads": 2, "initializer_range": 0.2, "head_dim": 16, "query_pre_attn_scalar": 16, **options}
+    return _save(folder, Gemma2Config, Gemma2ForCausalLM, 0, byte_tokenizer(), settings)
+
+
+def save_gpt_oss(folder: Path, **options: Any) -> Path:
+    """A GPT-OSS: attention sinks, a mixture of experts, windows in turn."""
+    from transformers import GptOssConfig, GptOssForCausalLM
+
+    settings = {"num_key_value_heads": 2, "initializer_range": 0.2, "head_dim": 16, "num_local_experts": 4, "pad_token_id": 0}
+    rope = {"rope_type": "default", "rope_theta": 10000.0}
+    return _save(folder, GptOssConfig, GptOssForCausalLM, 0, byte_tokenizer(), {**settings, "rope_parameters": rope, **options})
+
+
 def _save(folder: Path, config: Any, model: Any, seed: int, tokenizer: Any, options: dict[str, Any]) -> Path:
     import torch
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from local_models import save_llama, save_mistral, save_qwen2
+from local_models import save_gemma2, save_gpt_oss, save_llama, save_mistral, save_qwen2
 
 from openr_data.engines.local_batch import Batch
 from openr_data.engines.local_exact import rows_agree
@@ -148,9 +148,9 @@ def plain_greedy(folder: Path, ids: Sequence[int], steps: int, **options: Any) -
     return sequence[len(ids) :], total
 
 
-@pytest.mark.parametrize("save", [save_llama, save_qwen2, save_mistral], ids=["llama", "qwen2", "mistral-window"])
+@pytest.mark.parametrize("save", [save_llama, save_qwen2, save_mistral, save_gemma2, save_gpt_oss])
 def test_greedy_agrees_with_transformers(save: Callable[..., Path], tmp_path: Path) -> None:
-    options = {"sliding_window": 24} if save is save_mistral else {}
+    options = {"sliding_window": 24} if save in {save_mistral, save_gemma2, save_gpt_oss} else {}
     folder = save(tmp_path / "model", **options)
     model, text = load(folder)
     greedy = Sampling(temperature=0.0, max_tokens=50, seed=0)

@@ -136,8 +136,8 @@ def rows_attention(
     """
     batch, heads, length, size = query.shape
     groups = key.shape[1]
-    folded = query.reshape(batch, groups, heads // groups * length, size)
-    scores = torch.matmul(folded, key.transpose(-1, -2)).mul_(size**-0.5 if scaling is None else scaling)
+    folded = (query * (size**-0.5 if scaling is None else scaling)).reshape(batch, groups, heads // groups * length, size)
+    scores = torch.matmul(folded, key.transpose(-1, -2))
     scores = scores.view(batch, heads, length, -1)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
@@ -147,7 +147,7 @@ def rows_attention(
     else:  # attention sinks: one more key that takes weight and gives nothing
         sinks = s_aux.view(1, heads, 1, 1).expand(batch, heads, length, 1).to(scores.dtype)
         weights = torch.softmax(torch.cat([scores, sinks], -1), -1)[..., :-1]
-    out = _product(weights.to(value.dtype).view(batch, groups, heads // groups * length, -1), value)
+    out = _product(weights.to(value.dtype).reshape(batch, groups, heads // groups * length, -1), value)
     return out.view(batch, heads, length, value.shape[-1]).transpose(1, 2), None
 
 

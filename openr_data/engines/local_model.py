@@ -169,7 +169,8 @@ def _memory(device: torch.device, share: float) -> int:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return max(0, int(free - (1 - share) * total))
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"  # macOS knows only the latter
+    return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 @torch.inference_mode()
