@@ -55,6 +55,7 @@ def run_options(**values: Any) -> Any:
         timeout=values.pop("timeout"),
         tensor_parallel=values.pop("tensor_parallel"),
         max_model_len=values.pop("max_model_len"),
+        gpu_memory=values.pop("gpu_memory"),
     )
     reuse = tuple(values.pop("reuse") or ())
     mode = mode_of(values.pop("resume"), values["fork_of"])

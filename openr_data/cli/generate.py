@@ -29,6 +29,7 @@ def generate(
     timeout: options.Timeout = 600.0,
     tensor_parallel: options.TensorParallel = 1,
     max_model_len: options.MaxModelLen = 0,
+    gpu_memory: options.GpuMemory = 0.9,
     solutions: Annotated[
         int, typer.Option("--solutions", "-n", min=1, help="Solutions per problem.", rich_help_panel="Sampling")
     ] = 4,
@@ -111,6 +112,7 @@ def generate(
         timeout=timeout,
         tensor_parallel=tensor_parallel,
         max_model_len=max_model_len,
+        gpu_memory=gpu_memory,
         window=in_flight,
         max_failures=max_failures,
         strict=strict,

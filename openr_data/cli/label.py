@@ -66,6 +66,7 @@ def label(
     timeout: options.Timeout = 600.0,
     tensor_parallel: options.TensorParallel = 1,
     max_model_len: options.MaxModelLen = 0,
+    gpu_memory: options.GpuMemory = 0.9,
     temperature: Annotated[
         float | None,
         typer.Option("--temperature", "-t", min=0.0, help="Default: the input run's, or 1.", rich_help_panel="Sampling"),
@@ -171,6 +172,7 @@ def label(
         timeout=timeout,
         tensor_parallel=tensor_parallel,
         max_model_len=max_model_len,
+        gpu_memory=gpu_memory,
         window=in_flight,
         max_failures=max_failures,
         strict=strict,

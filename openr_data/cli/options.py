@@ -71,6 +71,10 @@ MaxModelLen = Annotated[
     int, typer.Option("--max-model-len", min=0, help="Context length (0: the model's own).", rich_help_panel=_ENGINE)
 ]
 
+GpuMemory = Annotated[
+    float, typer.Option("--gpu-memory", min=0.05, max=1.0, help="Share of the GPU's memory to use.", rich_help_panel=_ENGINE)
+]
+
 Temperature = Annotated[float, typer.Option("--temperature", "-t", min=0.0, help="0 is greedy.", rich_help_panel=_SAMPLING)]
 TopP = Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help="1 switches it off.", rich_help_panel=_SAMPLING)]
 TopK = Annotated[int, typer.Option("--top-k", min=0, help="0 switches it off.", rich_help_panel=_SAMPLING)]

