@@ -45,6 +45,14 @@ EQUAL = [
     (r"\tan 15^\circ", r"\tan 15°"), ("４２", "42"), ("𝟒𝟐", "42"), ("4\u200b2", "42"), ("42。", "42"), ("\ufeff42", "42"),
     ("1\u00a0234", "1234"), ("½", "0.5"), ("−5", "-5"), ("x ≤ 3", r"x \le 3"), ("café", "cafe\u0301"),
     (r"\boldsymbol", r"\boldsymbol"), ("**7**", "7"), ("2**3", "8"), (r"\15", "15"),
+    ("12 red apples", "12"), ("5 miles per hour", "5"), ("1/2 of the cake", "1/2"), ("20% of the total", "20"),
+    ("5 million", "5000000"), (r"2.5 \text{ million people}", "2500000"), ("2 thousand dollars", "2,000"),
+    (r"5^{\text{th}}", "5"), ("5^{th}", "5"), (r"12 \frac{\text{m}}{\text{s}}", "12"), ("(A) 7", "7"),
+    (r"\textbf{(B) }\frac{1}{2}", "0.5"),
+    (r"\text{(C) 15}", "15"), (r"\text{(C) 15}", r"\text{(C)}"), (r"\text{D) } 12", r"\text{(D)}"),
+    (r"\angle ABC = 45^\circ", "45"),
+    (r"m\angle A = 45", "45"), (r"\text{Area} = 12", "12"), ("(1,2,3)", r"\begin{pmatrix}1\\2\\3\end{pmatrix}"),
+    ("10:30 am", r"10\!:\!30 \text{ a.m.}"),
 ]  # fmt: skip
 
 DIFFERENT = [
@@ -59,6 +67,9 @@ DIFFERENT = [
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\3\end{pmatrix}"), (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}"),
     ("1,234", "1,235"), (r"50\%", "51"), (r"50\%", r"0.5\%"), ("2pi", "2"), ("0.1", "10"), ("\\infty", "5"),
     ("3x+4y+14=0", "3x-y+13=0"), ("1e2", "1"),
+    (r"10:30 \text{ p.m.}", r"10\!:\!30 \text{ a.m.}"), ("3 pm", "3 am"), ("(A) 5", "7"), ("5 million", "5"),
+    ("20% of the total", "30"),
+    (r"\angle ABC = 45^\circ", "46"), ("(1,2,4)", r"\begin{pmatrix}1\\2\\3\end{pmatrix}"), ("12 red apples", "13"),
 ]  # fmt: skip
 
 UNDECIDED = [

@@ -149,6 +149,8 @@ MATH = [
     ("e^{-40}", "e^{-41}", "different"),
     (r"e^{i\pi}", "-1", "equal"),
     ("41=42", "42", "different"),
+    ("a+b=10", "10", "unparsable_answer"),
+    ("a+b=10", "11", "different"),
     ("7=5", "5", "different"),
     ("5 + (", "5", "unparsable_answer"),
     ("5", "5 + (", "unparsable_gold"),

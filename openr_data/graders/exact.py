@@ -24,7 +24,7 @@ Decision = Literal["exact", "equal", "different", "ambiguous", "undecided"]
 _WORDS = re.compile(r"\\[a-zA-Z]+|\{[^{}\\]*[a-zA-Z]{2}[^{}\\]*\}")
 _SMALL_UNIT = re.compile(r"(.*[\d})]) [mgshlLm](?:\^(?:[23]|\{[23]\}))?")
 _BARE_CHOICE = re.compile(r"(?:\\text ?\{)?\(?([A-H])\)?\}?")
-_EXPLAINED_CHOICE = re.compile(r"(?:\\text ?\{)?\(([A-H])\)\}?[ :~]*[^\s}),;].*")
+_EXPLAINED_CHOICE = re.compile(r"(?:\\text ?\{)?\(?([A-H])\)(\})?[ :~]*([^\s}),;].*)")
 _THOUSANDS_SHAPE = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+")
 
 
@@ -154,6 +154,10 @@ class Equality:
         word, number = kinds.get(Word), kinds.get(Number)
         if isinstance(word, Word):
             return _word_against(word, number if isinstance(number, Number) else None)
+        vector, point = kinds.get(Matrix), kinds.get(Group)
+        if isinstance(vector, Matrix) and isinstance(point, Group) and point.kind == "()" and len(vector.rows[0]) == 1:
+            cells = [row[0] for row in vector.rows]
+            return self._ordered(cells, point.items) if len(cells) == len(point.items) else False
         base = kinds.get(Base)
         if isinstance(base, Base) and isinstance(number, Number):
             return self._base_against(base, number)
@@ -250,12 +254,23 @@ def _beyond_algebra(value: Value) -> bool:
     )
 
 
-def _choices(text: str, other: str) -> Decision | None:
-    """`(C) 15` against the bare choice `(C)`: the letters decide. Nothing when the pair is not of that form."""
+def _choices(text: str, other: str, policy: GradingPolicy) -> Decision | None:
+    """`(C) 15` against the bare choice `(C)`: the letters decide; against `15`, the values. Nothing for other forms."""
     bare, explained = _BARE_CHOICE.fullmatch(other), _EXPLAINED_CHOICE.match(text)
-    if not bare or not explained or "(" not in other:
+    if not explained:
         return None
-    return "equal" if bare.group(1) == explained.group(1) else "different"
+    letter, closed, value = explained.groups()
+    if bare:
+        return ("equal" if bare.group(1) == letter else "different") if "(" in other else None
+    if letter in other or _EXPLAINED_CHOICE.match(other):
+        return None
+    decision = decide(value if closed or "\\text" not in text[:5] else value.removesuffix("}"), other, policy)
+    return "ambiguous" if decision == "undecided" else "equal" if decision == "exact" else decision
+
+
+def _other_half_of_day(text: str, other: str) -> bool:
+    """Whether one says a.m. and the other p.m.; units are otherwise dropped."""
+    return {text[-9:], other[-9:]} == {"\\text{am}", "\\text{pm}"}
 
 
 def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
@@ -268,7 +283,9 @@ def decide(answer: str, gold: str, policy: GradingPolicy) -> Decision:
         return "undecided"
     if answer == gold:
         return "exact"
-    choice = _choices(answer, gold) or _choices(gold, answer)
+    if _other_half_of_day(answer, gold):
+        return "different"
+    choice = _choices(answer, gold, policy) or _choices(gold, answer, policy)
     if choice:
         return choice
     fold = not (_mixes_case(answer) or _mixes_case(gold))

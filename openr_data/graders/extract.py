@@ -35,6 +35,7 @@ _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _NUMBERED = re.compile(r"\d+[.:)]\s")
 _STARTS_ANSWER = re.compile(r"[-+.$\\(\[{\d]|[a-zA-Z](?![a-z])")
 _HEADING = re.compile(r"^#{1,3} *(?:Final )?Answer:? *$", re.MULTILINE | re.IGNORECASE)
+_HEDGE = re.compile(r"^(?:about|approximately|exactly|roughly|around|only|simply|option|choice|therefore|thus)\s+", re.IGNORECASE)
 _TAIL = 4000
 """Rules 4 and 5 look at this many last characters only: an answer is at the end."""
 
@@ -146,7 +147,7 @@ def _last_number(text: str) -> str | None:
 
 def _from_sentence(text: str) -> str | None:
     """The answer in a short piece of text that holds one: the text itself, or out of prose its last formula or number."""
-    text = text.strip().strip("*_ ").rstrip(".!")
+    text = _HEDGE.sub("", text.strip().strip("*_ ").rstrip(".!"))
     words = len(_WORD.findall(_TEXT.sub("", text)))
     if words > 3 or "$" in text.lstrip("$") or "\\(" in text:
         return _result(_last_formula(text)) or _last_number(text) or (text if words <= 3 else None)

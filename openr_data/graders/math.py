@@ -115,4 +115,9 @@ def compare(answer: str, gold: str) -> str:
     except Unparsable:
         return "unparsable_answer"
     ordered = (sorted(pair, key=lambda named: named[0]) for pair in product(lefts, rights))
-    return "equal" if all(equal(a[1], b[1]) for a, b in ordered) else "different"
+    *others, last = [equal(a[1], b[1]) for a, b in ordered]
+    if last and all(others):
+        return "equal"
+    side, reason = (lefts, "unparsable_answer") if len(lefts) > 1 else (rights, "unparsable_gold")
+    # `a + b = 10` against 10: an equation, or what was asked for and its value
+    return reason if last and getattr(side[0][1], "free_symbols", None) else "different"

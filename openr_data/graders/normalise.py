@@ -74,6 +74,14 @@ _LOOSE = re.compile(r" ?([-+*/^_=<>(){}\[\];:|&!%]) ?")
 _COMMA = re.compile(r" ?, ?")
 _LIST_COMMA = re.compile(r", (?!\d{3}(?!\d))")  # the space in `32, 349` tells a list from a number
 _ROMAN_CONSTANT = re.compile(r"\\mathrm ?\{ ?([eid]) ?\}")
+_ORDINAL = re.compile(r"(?<=\d)\^(?:\{?\\text ?\{(?:st|nd|rd|th)\}\}?|\{(?:st|nd|rd|th)\})")
+_UNIT_QUOTIENT = re.compile(r"\\frac\{\\text ?\{([^{}]*)\}\}\{\\text ?\{([^{}]*)\}\}")
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
+_SCALE = re.compile(r"(?<=\d) ?(\\text ?\{ ?)?\b(hundred|thousand|million|billion)\b ?(\})?")
+_MERIDIEM = re.compile(r"(?<=\d)(?: ?\\text ?\{ ?([ap])\.? ?m\.? ?\}| ([ap])\.? ?m\.?)$", re.IGNORECASE)
+_WORDS_AFTER = re.compile(r"(?:(?<=\d) |(?<=%))([a-zA-Z]{2,}(?: [a-zA-Z]+)+)$")
+_FORMULA_WORDS = "sin cos tan cot sec csc log ln exp pi sqrt theta inf infinity over times plus minus mod"
+_IN_FORMULAS = frozenset(_FORMULA_WORDS.split())
 
 
 _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
@@ -89,6 +97,20 @@ def _plain_unicode(text: str) -> str:
     text = text.translate(_SYMBOLS)
     text = _ROOT.sub(lambda m: r"\sqrt" + (f"{{{m.group(1)}}}" if m.group(1) else ""), text)
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+def _as_power(match: re.Match[str]) -> str:
+    r"""`5 million` is 5*10^{6}; what follows inside the same `\text{...}` stays in one."""
+    opened, scale, closed = match.groups()
+    tail = " " if bool(opened) == bool(closed) else opened or closed
+    return f"*10^{{{_SCALES[scale]}}}{tail}"
+
+
+def _as_unit(match: re.Match[str]) -> str:
+    """Words after a number (`12 red apples`, `1/2 of the cake`) say what is counted; letters (`2 ab cd`) are a formula."""
+    words = match.group(1).split()
+    formula = _IN_FORMULAS.intersection(words) or max(map(len, words)) < 3
+    return match.group() if formula else rf"\text{{{match.group(1)}}}"
 
 
 def _strip_delimiters(text: str) -> str:
@@ -111,6 +133,10 @@ def _once(text: str) -> str:
     text = _PERCENT_WORD.sub("%", _DEGREES.sub(degrees, text))
     text = _AND.sub(", ", text)
     text = _LOOSE.sub(r"\1", _LOOSE.sub(r"\1", text))
+    text = _UNIT_QUOTIENT.sub(r"\\text{\1/\2}", _ORDINAL.sub("", text))
+    text = _SCALE.sub(_as_power, text)
+    text = _MERIDIEM.sub(lambda m: rf"\text{{{(m.group(1) or m.group(2)).lower()}m}}", text.rstrip(" .,;:"))
+    text = _WORDS_AFTER.sub(_as_unit, text)
     text = _LIST_COMMA.sub(",", _COMMA.sub(lambda m: m.group().lstrip(), text))
     return text.rstrip(" .,;:").lstrip()
 

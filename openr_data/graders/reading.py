@@ -100,7 +100,10 @@ _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMBER_WORDS = _NUMBERS.split()
 _THOUSANDS = re.compile(r"([-+]?\d{1,3}(?:,\d{3})+)(?![\d,])")
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d+|\.\d+)")
-_LABEL = re.compile(r"(?:[a-zA-Z]|\\theta|\\alpha|\\beta)(?:_\w+|\(\w\)|\^-1\(\w\))?|\([a-z](?:,[a-z]){1,3}\)")
+_LABEL = re.compile(
+    r"(?:[a-zA-Z]|\\theta|\\alpha|\\beta)(?:_\w+|\(\w\)|\^-1\(\w\))?|\([a-z](?:,[a-z]){1,3}\)"
+    r"|(?:m?\\angle|\\overline|\\text:)[\w ]+"
+)
 _REPEATING = re.compile(r"(\d{0,9})\.(\d{0,9})\\overline ?\{(\d{1,9})\}")
 _ITEM_LIMIT = 36
 _ARTICLES = frozenset(("the", "a", "an"))
@@ -211,10 +214,11 @@ class _Read:
         if len(tokens) > signs + 2 and tokens[signs].text.isdigit() and tokens[signs + 1].text == "_":
             return _based("-" * signs + tokens[signs].text, tokens[signs + 2 :])
         value, rest = read_expression(tokens, fold=self.fold)
-        percent = [t.text for t in rest] == ["%"]
-        if rest and not percent and not _is_unit(rest):
-            raise Unreadable("something follows the formula")
         literal = "".join(t.text for t in tokens[: len(tokens) - len(rest)])
+        percent = [t.text for t in rest[:1]] == ["%"]
+        unit = rest[percent:]
+        if unit and not _is_unit(unit):
+            raise Unreadable("something follows the formula")
         return Number(value, literal if _DECIMAL.fullmatch(literal) else "", percent)
 
 
@@ -241,7 +245,7 @@ def _both_signs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
 
 
 def _label(tokens: Sequence[Token]) -> str:
-    """The name on the left of `=`: a letter or one with an index, `f(x)`, its inverse, or `(x,y)`; empty when it is none."""
+    r"""The name left of `=`: a letter or one with an index, `f(x)`, its inverse, `(x,y)`, `\angle ABC`, words; or nothing."""
     text = "".join(t.text for t in tokens if t.text not in ("{", "}"))
     return text if _LABEL.fullmatch(text) else ""
 
