@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from openr_data.graders import GRADERS, BadReference, ExactGrader, GradingPolicy, MathGrader, OpenGrader, selfcheck
+from openr_data.graders import GRADERS, ExactGrader, GradingPolicy, MathGrader, OpenGrader, grades_itself
 from openr_data.graders.pool import Pool, WorkerError
-from openr_data.types import Grader, Problem, Verdict
+from openr_data.types import Grader, Verdict
 
 SHARED = Path(os.environ.get("OPENR_SHARED_DATA", str(Path(__file__).parents[2] / "shared" / "data")))
 
@@ -192,20 +192,19 @@ def test_what_the_fast_path_decides_starts_and_loads_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-def problems(name: str, field: str) -> list[Problem]:
+def references(name: str, field: str) -> list[str]:
     path = SHARED / name
     if not path.exists():
         pytest.skip(f"{path.name} is not here")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    answers = [str(row[field]).rpartition("#### ")[2] for row in rows]
-    return [Problem(str(i), "", answer) for i, answer in enumerate(answers)]
+    return [str(row[field]).rpartition("#### ")[2] for row in rows]
 
 
-async def bad_references(source: list[Problem]) -> list[BadReference]:
+async def bad_references(answers: list[str]) -> list[int]:
+    """By the graders themselves, boxed in a response."""
     async with MathGrader() as grader:
-        direct = [p for p in source if p.answer.strip() and (await grader.grade_answer(p.answer, p.answer)).outcome != "right"]
-        assert direct == []
-        return [bad async for bad in selfcheck(grader, source)]
+        verdicts = [await grader(f"so it is \\boxed{{{answer}}}", answer) for answer in answers]
+    return [index for index, verdict in enumerate(verdicts) if verdict.outcome != "right"]
 
 
 @pytest.mark.parametrize(
@@ -214,17 +213,19 @@ async def bad_references(source: list[Problem]) -> list[BadReference]:
         ("math500.jsonl", "answer", []),
         ("gsm8k_test.jsonl", "answer", []),
         ("gsm8k_train.jsonl", "answer", []),
-        ("math_train_7500.jsonl", "final_answer", ["2300", "2544"]),
+        ("math_train_7500.jsonl", "final_answer", [2300, 2544]),
     ],
 )
-def test_every_reference_answer_grades_right_against_itself(name: str, field: str, rejected: list[str]) -> None:
-    assert [bad.problem_id for bad in asyncio.run(bad_references(problems(name, field)))] == rejected
+def test_every_reference_answer_grades_right_against_itself(name: str, field: str, rejected: list[int]) -> None:
+    answers = references(name, field)
+    assert [index for index, answer in enumerate(answers) if not grades_itself(answer)] == rejected
+    assert asyncio.run(bad_references(answers)) == rejected
 
 
-def test_the_selfcheck_names_what_cannot_be_graded() -> None:
-    source = [Problem("a", "", "5"), Problem("b", "", "x {"), Problem("c", "", "")]
-    bad = asyncio.run(bad_references(source[:1] + source[2:]))
-    assert [(b.problem_id, b.verdict.outcome, b.verdict.reason) for b in bad] == [("c", "unknown", "no_answer")]
+def test_the_selfcheck_says_what_the_graders_say() -> None:
+    answers = ["5", "x {", "", "}5{", r"5 and \boxed{", "x+" * 1500 + "1", r"\frac{1}{2}", "50%", r"\text{(C)}"]
+    assert asyncio.run(bad_references(answers)) == [1, 2, 3, 4, 5]
+    assert [index for index, answer in enumerate(answers) if not grades_itself(answer)] == [1, 2, 3, 4, 5]
 
 
 def test_agreement_with_people_on_processbench() -> None:

@@ -136,10 +136,13 @@ def test_bad_rows_are_kept_aside_and_stop_nothing_unless_strict(tmp_path: Path) 
     source = write_problems(tmp_path / "problems.jsonl", 4)
     with source.path.open("ab") as file:
         file.write(b'{"question": "no answer"}\n{broken\n{"question": "\xff", "answer": "1"}\n')
+        file.write(b'{"question": "cannot be boxed", "answer": "x {"}\n')
     summary = generate(config(source), RunOptions(tmp_path / "run"))
-    assert (summary.items, summary.rejected) == (4, 3)
+    assert (summary.items, summary.rejected) == (4, 4)
     rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
-    assert [(each["line"], each["reason"]) for each in rejects] == [(5, "no_answer"), (6, "bad_json"), (7, "bad_utf8")]
+    assert [(each["line"], each["reason"]) for each in rejects] == [
+        (5, "no_answer"), (6, "bad_json"), (7, "bad_utf8"), (8, "ungradable_answer"),
+    ]  # fmt: skip
     with pytest.raises(InputError, match="line 5: no_answer"):
         generate(config(source), RunOptions(tmp_path / "strict", strict=True))
 

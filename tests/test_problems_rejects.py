@@ -90,7 +90,7 @@ def test_a_bad_list_element_is_the_same_reject(line: bytes, reason: str, tmp_pat
 
 
 def test_every_reason_has_a_case_here_or_with_the_solutions() -> None:
-    elsewhere = {"wrong_columns", "bad_csv", "no_steps", "no_reference_answer", "ambiguous_reference_answer"}
+    elsewhere = {"wrong_columns", "bad_csv", "no_steps", "no_reference_answer", "ambiguous_reference_answer", "ungradable_answer"}
     assert {reason for _, reason in BAD_LINES} | elsewhere == set(REASONS)
 
 

@@ -135,3 +135,21 @@ def test_sources_without_solutions(tmp_path: Path) -> None:
     rows: Rows = [{"question": "p", "answer": "1", "mine": ["a"]}]
     (item,) = list(read_solutions(ProblemSource(write(tmp_path / "s.jsonl", rows).location, steps_field="mine")))
     assert isinstance(item, ProblemSolutions)
+
+
+def test_answers_that_cannot_be_graded_are_rejects_wherever_they_come_from(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"question": "a", "answer": "x {", "steps": ["1"]},
+        {"question": "b", "answer": "2", "steps": ["2"]},
+    ]
+    source = write(tmp_path / "solutions.jsonl", rows)
+
+    def gradable(answer: str) -> bool:
+        return "{" not in answer
+
+    own = list(read_solutions(source, gradable=gradable))
+    joined = list(read_solutions(source, answers=source, gradable=gradable))
+    assert [item.reason for item in own if isinstance(item, Reject)] == ["ungradable_answer"]
+    assert [item.reason for item in joined if isinstance(item, Reject)] == ["ungradable_answer", "no_reference_answer"]
+    for items in (own, joined):
+        assert [item.problem.question for item in items if isinstance(item, ProblemSolutions)] == ["b"]

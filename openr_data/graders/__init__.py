@@ -3,6 +3,6 @@
 from openr_data.graders.extract import extract
 from openr_data.graders.grader import GRADERS, ExactGrader, MathGrader, OpenGrader
 from openr_data.graders.policy import GradingPolicy
-from openr_data.graders.selfcheck import BadReference, selfcheck
+from openr_data.graders.selfcheck import grades_itself
 
-__all__ = ["GRADERS", "BadReference", "ExactGrader", "GradingPolicy", "MathGrader", "OpenGrader", "extract", "selfcheck"]
+__all__ = ["GRADERS", "ExactGrader", "GradingPolicy", "MathGrader", "OpenGrader", "extract", "grades_itself"]

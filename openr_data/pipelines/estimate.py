@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from openr_data.engines import EngineLimits
 from openr_data.engines.open import open_engine
 from openr_data.errors import InputError
-from openr_data.graders import GRADERS, GradingPolicy
+from openr_data.graders import GRADERS, GradingPolicy, grades_itself
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import GenerateConfig
 from openr_data.pipelines.runner import gather_or_cancel
@@ -61,7 +61,7 @@ class Estimate:
 
 def estimate(config: GenerateConfig, label: LabelConfig, limits: EngineLimits, *, pilot: int, methods: Sequence[str]) -> Estimate:
     """Run the pilot on the first problems of the source and extrapolate. Raises `InputError` for a source without problems."""
-    problems = list(islice(usable_problems(config.source), pilot))
+    problems = list(islice(usable_problems(config.source, grades_itself), pilot))
     if not problems:
         raise InputError(f"{config.source.location} holds no problem that can be used")
     measured = asyncio.run(_pilot(config, limits, problems))

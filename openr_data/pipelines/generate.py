@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from openr_data.graders import grades_itself
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.pipelines.sources import count_problems
@@ -29,7 +30,7 @@ def generate_stage(config: GenerateConfig) -> Stage[Problem]:
         inputs={"problems": input_hash(config.source)},
         tables=TABLES,
         shard_items=config.shard_size,
-        items=partial(read_problems, config.source),
+        items=partial(read_problems, config.source, grades_itself),
         work=partial(_work, config),
         name=lambda problem: problem.id,
         total=count_problems(config.source),

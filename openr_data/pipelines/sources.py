@@ -10,6 +10,7 @@ from typing import Any
 
 from openr_data.engines import EngineSpec
 from openr_data.errors import RunDirError
+from openr_data.graders import grades_itself
 from openr_data.pipelines.config import LabelRunConfig
 from openr_data.problems import ProblemSolutions, ProblemSource, Reject, input_hash, read_solutions, source_kind
 from openr_data.steps import StepFormat
@@ -38,7 +39,7 @@ def is_run(source: ProblemSource) -> bool:
 def label_items(config: LabelRunConfig, steps: StepFormat) -> Iterator[LabelItem | Reject]:
     """The problems to label, in order, each with its solutions; rows that cannot be used come out as rejects."""
     if not is_run(config.source):
-        yield from read_solutions(config.source, step_format=steps, answers=config.answers)
+        yield from read_solutions(config.source, step_format=steps, answers=config.answers, gradable=grades_itself)
         return
     for number, item in enumerate(open_finished(config.source.path).items(tables=("solutions",))):
         if config.source.limit and number >= config.source.limit:

@@ -21,6 +21,8 @@ from openr_data.problems.source import ProblemSource, source_kind
 from openr_data.types import Problem
 
 F = TypeVar("F")
+Gradable = Callable[[str], bool]
+"""Whether a reference answer can be graded at all: the self-check of the graders, handed in from above."""
 RowGroup = tuple[str, Iterator[Row | Reject]]
 """The rows of one file, after the stem of the ids that its rows without an id are given."""
 
@@ -29,20 +31,21 @@ _LOOKAHEAD = 16
 _MAX_AHEAD = 1000
 
 
-def read_problems(source: ProblemSource) -> Iterator[Problem | Reject]:
+def read_problems(source: ProblemSource, gradable: Gradable | None = None) -> Iterator[Problem | Reject]:
     """The problems of a source in order, and a `Reject` for every other row; of a row that has passed only a digest is kept.
 
+    With `gradable`, a reference answer that fails it is a reject too.
     Raises `InputError`: at once for a source that is not there, and when they are met, for one that is empty, for a file that
     cannot be read as a whole, and for columns that cannot be told. One bad row never ends the reading.
     """
     if source_kind(source) == "builtin":
         return arithmetic_problems(min(source.count, source.limit or source.count), source.difficulty, source.seed)
-    return _limited(_problems(row_groups(source), source), source.limit)
+    return _limited(_problems(row_groups(source), source, gradable), source.limit)
 
 
-def usable_problems(source: ProblemSource) -> Iterator[Problem]:
-    """The problems without the rejects: what a check of every reference answer against itself goes through."""
-    return (item for item in read_problems(source) if isinstance(item, Problem))
+def usable_problems(source: ProblemSource, gradable: Gradable | None = None) -> Iterator[Problem]:
+    """The problems without the rejects."""
+    return (item for item in read_problems(source, gradable) if isinstance(item, Problem))
 
 
 def row_groups(source: ProblemSource) -> list[RowGroup]:
@@ -78,20 +81,21 @@ def _limited(items: Iterator[Problem | Reject], limit: int) -> Iterator[Problem 
             return
 
 
-def _problems(groups: Sequence[RowGroup], source: ProblemSource) -> Iterator[Problem | Reject]:
+def _problems(groups: Sequence[RowGroup], source: ProblemSource, gradable: Gradable | None) -> Iterator[Problem | Reject]:
     seen = DigestTable()
     empty = True
     for stem, rows in groups:
         for item in with_fields(rows, partial(problem_fields, source=source, name=stem)):
             empty = False
-            yield item if isinstance(item, Reject) else _checked(item[1], item[0], stem, seen)
+            yield item if isinstance(item, Reject) else _checked(item[1], item[0], stem, seen, gradable)
     if empty:
         raise InputError(f"{source.location} is empty: it holds no rows")
 
 
-def _checked(row: Row, fields: Fields, stem: str, seen: DigestTable) -> Problem | Reject:
+def _checked(row: Row, fields: Fields, stem: str, seen: DigestTable, gradable: Gradable | None) -> Problem | Reject:
     try:
         problem = to_problem(row, fields, stem)
+        check_answer(problem, gradable)
         content = digest(problem.question, problem.answer)
         earlier = seen.put(digest(problem.id), content)
         if earlier is not None:
@@ -114,6 +118,12 @@ def to_problem(row: Row, fields: Fields, stem: str) -> Problem:
         difficulty=difficulty_text(value),
         metadata=metadata_of(value, used),
     )
+
+
+def check_answer(problem: Problem, gradable: Gradable | None) -> None:
+    """Raise `RowFault` for a reference answer that `gradable` refuses."""
+    if gradable is not None and not gradable(problem.answer):
+        raise RowFault("ungradable_answer", f"the reference answer {problem.answer[:80]!r} does not grade right against itself")
 
 
 def answer_text(value: Columns, fields: Fields) -> str:

@@ -20,6 +20,7 @@ REASONS = {
     "lone_surrogate": "a field holds half of a surrogate pair, which is no character",
     "no_question": "the question is missing or blank",
     "no_answer": "the reference answer is missing, blank, or not found in the solution text",
+    "ungradable_answer": "the reference answer does not grade right against itself, so no response could",
     "no_steps": "there are no solution steps",
     "duplicate_id": "an earlier row has the same id",
     "no_reference_answer": "the file with the answers does not have this question",

@@ -12,8 +12,10 @@ from openr_data.problems.digests import DigestTable, digest, question_digest
 from openr_data.problems.fields import Columns, Fields, lookup, solution_fields
 from openr_data.problems.reader import (
     DIFFICULTIES,
+    Gradable,
     RowGroup,
     answer_text,
+    check_answer,
     difficulty_text,
     read_problems,
     row_groups,
@@ -55,21 +57,25 @@ References = Mapping[bytes, Problem | None]
 
 
 def read_solutions(
-    source: ProblemSource, *, step_format: StepFormat | None = None, answers: ProblemSource | None = None
+    source: ProblemSource,
+    *,
+    step_format: StepFormat | None = None,
+    answers: ProblemSource | None = None,
+    gradable: Gradable | None = None,
 ) -> Iterator[ProblemSolutions | Reject]:
     """The solutions of a source, and a `Reject` for every row that cannot be used.
 
     Steps come from a list column, or from a text that `step_format` splits. With `answers`, reference answers (and ids) come
     from that second source, matched by the text of the question whatever its white space; the rows' own answers are then not
     looked at. `source.limit` counts questions. Raises `InputError` as `read_problems` does, and `UsageError` for a text without
-    `step_format`.
+    `step_format`. `gradable` is that of `read_problems`.
     """
     if source_kind(source) == "builtin":
         raise UsageError("the built-in task has problems but no solutions; make some with: openr-data generate builtin")
     groups = row_groups(source)
     if answers is None:
-        return _limited(_items(groups, source, step_format, None), source.limit)
-    return _joined(groups, source, step_format, read_problems(answers))
+        return _limited(_items(groups, source, step_format, None, gradable), source.limit)
+    return _joined(groups, source, step_format, read_problems(answers, gradable))
 
 
 def _joined(
@@ -84,7 +90,7 @@ def _joined(
         known = references.setdefault(key, replace(item, question=""))
         if known is not None and known.answer != item.answer:
             references[key] = None
-    yield from _limited(_items(groups, source, step_format, references), source.limit)
+    yield from _limited(_items(groups, source, step_format, references, None), source.limit)
 
 
 def _limited(items: Iterator[ProblemSolutions | Reject], limit: int) -> Iterator[ProblemSolutions | Reject]:
@@ -97,16 +103,21 @@ def _limited(items: Iterator[ProblemSolutions | Reject], limit: int) -> Iterator
 
 
 def _items(
-    groups: Sequence[RowGroup], source: ProblemSource, step_format: StepFormat | None, references: References | None
+    groups: Sequence[RowGroup],
+    source: ProblemSource,
+    step_format: StepFormat | None,
+    references: References | None,
+    gradable: Gradable | None,
 ) -> Iterator[ProblemSolutions | Reject]:
     ids, problems = DigestTable(), DigestTable()
+    check = partial(_checked, step_format=step_format, references=references, ids=ids, gradable=gradable)
     empty = True
     for stem, rows in groups:
         choose = partial(_fields, source=source, name=stem, joined=references is not None, split=step_format is not None)
         pairs: list[tuple[Problem, RawSolution]] = []
         for item in with_fields(rows, choose):
             empty = False
-            found = item if isinstance(item, Reject) else _checked(item[1], item[0], stem, step_format, references, ids)
+            found = item if isinstance(item, Reject) else check(item[1], item[0], stem)
             if isinstance(found, Reject):
                 yield found
                 continue
@@ -144,10 +155,18 @@ def _group(pairs: list[tuple[Problem, RawSolution]], problems: DigestTable) -> P
 
 
 def _checked(
-    row: Row, fields: Fields, stem: str, step_format: StepFormat | None, references: References | None, ids: DigestTable
+    row: Row,
+    fields: Fields,
+    stem: str,
+    *,
+    step_format: StepFormat | None,
+    references: References | None,
+    ids: DigestTable,
+    gradable: Gradable | None,
 ) -> tuple[Problem, RawSolution] | Reject:
     try:
         problem = _own_problem(row.value, fields, stem) if references is None else _reference(row.value, fields, references)
+        check_answer(problem, gradable)
         solution = _solution(row, fields, stem, step_format)
         if ids.put(digest(solution.id), 0) is not None:
             raise RowFault("duplicate_id", f"a solution with the id {solution.id[:80]!r} came before")
