@@ -35,6 +35,7 @@ def test_the_figures_of_four_solutions_counted_by_hand() -> None:
         wait_after_wrong=1 / 5,
         wait_after_right=0.0,
         answer_despite_error=1 / 6,
+        waits={"right": (0, 8), "arithmetic": (1, 5)},
     )
     assert markdown_table([figures]).splitlines()[2] == "| 2 | 0.333 | 0.667 | 0.333 | 0.737 | 0.167 | 0.200 | 0.000 |"
 

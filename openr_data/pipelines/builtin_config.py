@@ -31,10 +31,10 @@ class BuiltinTraining:
     """
 
     seed: int = 1
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 64
     hidden: int = 192
-    layers: int = 3
+    layers: int = 2
     heads: int = 6
     intermediate: int = 448
     rope_theta: float = 100.0

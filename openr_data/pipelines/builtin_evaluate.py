@@ -49,7 +49,8 @@ class DifficultyReport:
     solutions by their number of lines, by the 0-based line of the first local error (-1: none) and by its kind. `recovered` is
     the share of sampled solutions that were off track and end right, `recovered_of_wrong` the same among those that were off
     track, `answer_despite_error` the share with a local error that end right, whether it mattered or not. `wait_after_wrong`
-    and `wait_after_right` are the shares of such lines that are followed by a revision.
+    and `wait_after_right` are the shares of such lines that are followed by a revision; `waits` holds the counts behind them,
+    by kind of the line before (`right` or an error): revisions, and lines that something follows.
     """
 
     difficulty: int
@@ -66,6 +67,7 @@ class DifficultyReport:
     wait_after_wrong: float | None
     wait_after_right: float | None
     answer_despite_error: float
+    waits: Mapping[str, tuple[int, int]]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,7 +140,8 @@ def report(difficulty: int, groups: Sequence[Sequence[Judgement]], greedy: Seque
     """The figures of one difficulty; `groups` holds the sampled solutions of one problem each."""
     sampled = [judged for group in groups for judged in group]
     off_track = [judged for judged in sampled if False in judged.states]
-    after_wrong, after_right = _revisions(sampled)
+    waits = _waits(sampled)
+    wrong = [count for kind, count in waits.items() if kind != "right"]
     return DifficultyReport(
         difficulty=difficulty,
         solutions=len(sampled),
@@ -151,20 +154,27 @@ def report(difficulty: int, groups: Sequence[Sequence[Judgement]], greedy: Seque
         step_accuracy=_share([kind is None for judged in sampled for kind in judged.kinds]) or 0.0,
         recovered=_share([judged.recovered for judged in sampled]) or 0.0,
         recovered_of_wrong=_share([judged.right for judged in off_track]),
-        wait_after_wrong=_share(after_wrong),
-        wait_after_right=_share(after_right),
+        wait_after_wrong=_ratio(wrong),
+        wait_after_right=_ratio([waits["right"]] if "right" in waits else []),
         answer_despite_error=_share([judged.right and judged.kind is not None for judged in sampled]) or 0.0,
+        waits=waits,
     )
 
 
-def _revisions(sampled: Sequence[Judgement]) -> tuple[list[bool], list[bool]]:
-    """For every line with a successor: is that one a revision? First after wrong lines, then after right ones."""
-    after_wrong: list[bool] = []
-    after_right: list[bool] = []
+def _waits(sampled: Sequence[Judgement]) -> dict[str, tuple[int, int]]:
+    """By kind of a line that something follows: how often that is a revision, out of how many."""
+    lines: Counter[str] = Counter()
+    revised: Counter[str] = Counter()
     for judged in sampled:
-        for kind, revised in zip(judged.kinds, judged.revisions[1:], strict=False):
-            (after_right if kind is None else after_wrong).append(revised)
-    return after_wrong, after_right
+        for kind, revision in zip(judged.kinds, judged.revisions[1:], strict=False):
+            lines[kind or "right"] += 1
+            revised[kind or "right"] += revision
+    return {kind: (revised[kind], count) for kind, count in lines.most_common()}
+
+
+def _ratio(counts: Sequence[tuple[int, int]]) -> float | None:
+    total = sum(count for _, count in counts)
+    return sum(part for part, _ in counts) / total if total else None
 
 
 def _share(flags: Sequence[bool]) -> float | None:
