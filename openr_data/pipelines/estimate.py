@@ -1,13 +1,13 @@
-"""What a run will cost, from a small pilot: calls, tokens and hours, each with a range. The formulas are in `expected`."""
+"""What a run will cost, from a small pilot: calls, tokens with a range, and hours. The formulas are in `expected`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
-from math import ceil, log2, sqrt
+from math import ceil, exp, hypot, lgamma, log2, sqrt
 from statistics import fmean, stdev
 
 from openr_data.engines import EngineLimits
@@ -20,22 +20,36 @@ from openr_data.pipelines.runner import gather_or_cancel
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.pipelines.sources import count_problems
 from openr_data.problems import read_problems, usable_problems
-from openr_data.types import Problem, Solution
+from openr_data.types import Outcome, Problem, Solution
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a few problems showed. Tokens and steps are per solution; `*_error` are standard errors of the means."""
+    """What a few problems showed. `right` and `wrong` are shares of the solutions (the rest is unknown), tokens and steps means.
+
+    `*_error` are standard errors over problems, since solutions of one problem resemble each other. `outcomes` are the counts of
+    right and wrong solutions of each problem. `wrong_prefixes` and `prefixes` are distinct proper prefixes per problem, of the
+    wrong solutions and of the right ones too: a prefix that several share is measured once.
+    """
 
     problems: int
     solutions: int
     right: float
-    right_error: float
-    mixed: float
+    wrong: float
+    wrong_error: float
+    outcomes: tuple[tuple[int, int], ...]
     tokens: float
     tokens_error: float
     steps: float
+    wrong_prefixes: float
+    prefixes: float
     tokens_per_second: float
+
+    def spread(self, *, of_wrong: bool) -> float:
+        """Two standard errors of an amount that grows with the tokens, and with the wrong solutions as well, as a share of it."""
+        tokens = self.tokens_error / self.tokens if self.tokens else 0.0
+        wrong = self.wrong_error / self.wrong if of_wrong and self.wrong else 0.0
+        return 2 * hypot(tokens, wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +84,15 @@ def estimate(config: GenerateConfig, label: LabelConfig, limits: EngineLimits, *
     return Estimate(
         problems=total,
         pilot=measured,
-        generate=_amount(measured, solutions, solutions * measured.tokens),
-        label={method: _amount(measured, *expected(measured, label, method, total, config.solutions)) for method in methods},
+        generate=_amount(measured, solutions, solutions * measured.tokens, measured.spread(of_wrong=False)),
+        label={
+            method: _amount(
+                measured,
+                *expected(measured, label, method, total, config.solutions),
+                measured.spread(of_wrong=not measures_all(label, method)),
+            )
+            for method in methods
+        },
     )
 
 
@@ -98,51 +119,82 @@ async def _pilot(config: GenerateConfig, limits: EngineLimits, problems: Sequenc
 
 
 def summarise(groups: Sequence[Sequence[Solution]], seconds: float) -> Pilot:
-    solutions = [solution for group in groups for solution in group]
-    right = [float(solution.verdict.outcome == "right") for solution in solutions]
-    tokens = [float(solution.tokens) for solution in solutions]
-    mixed = [len({solution.verdict.outcome for solution in group} & {"right", "wrong"}) == 2 for group in groups]
+    outcomes = [[solution.verdict.outcome for solution in group] for group in groups]
+    wrong = [group.count("wrong") / len(group) for group in outcomes]
+    tokens = [fmean(solution.tokens for solution in group) for group in groups]
+    solutions = sum(map(len, groups))
     return Pilot(
         problems=len(groups),
-        solutions=len(solutions),
-        right=fmean(right),
-        right_error=_standard_error(right),
-        mixed=fmean(mixed),
+        solutions=solutions,
+        right=sum(group.count("right") for group in outcomes) / solutions,
+        wrong=fmean(wrong),
+        wrong_error=_standard_error(wrong),
+        outcomes=tuple((group.count("right"), group.count("wrong")) for group in outcomes),
         tokens=fmean(tokens),
         tokens_error=_standard_error(tokens),
-        steps=fmean(len(solution.steps) for solution in solutions),
-        tokens_per_second=sum(tokens) / max(seconds, 1e-9),
+        steps=fmean(len(solution.steps) for group in groups for solution in group),
+        wrong_prefixes=fmean(_distinct_prefixes(group, {"wrong"}) for group in groups),
+        prefixes=fmean(_distinct_prefixes(group, {"right", "wrong"}) for group in groups),
+        tokens_per_second=sum(solution.tokens for group in groups for solution in group) / max(seconds, 1e-9),
     )
+
+
+def _distinct_prefixes(group: Sequence[Solution], outcomes: Set[Outcome]) -> int:
+    solutions = [solution.steps for solution in group if solution.verdict.outcome in outcomes]
+    return len({steps[:t] for steps in solutions for t in range(1, len(steps))})
+
+
+def mixed_share(outcomes: Sequence[tuple[int, int]], n: int) -> float:
+    """The expected share of problems that show right and wrong answers in `n` rollouts (0: all problems, no filter).
+
+    A few solutions see fewer mixed problems than a filter of 32 rollouts will: each problem's probability of a right answer gets
+    the Beta posterior of Jeffreys' prior, (right + 1/2, wrong + 1/2).
+
+    >>> round(mixed_share([(4, 0)], 32), 2), round(mixed_share([(4, 0)], 4), 2), mixed_share([(4, 0)], 0)
+    (0.66, 0.28, 1.0)
+    """
+
+    def all_alike(a: float, b: float) -> float:
+        return exp(lgamma(a + n) - lgamma(a) + lgamma(a + b) - lgamma(a + b + n))
+
+    if not n:
+        return 1.0
+    return fmean(1 - all_alike(r + 0.5, w + 0.5) - all_alike(w + 0.5, r + 0.5) for r, w in outcomes)
+
+
+def measures_all(label: LabelConfig, method: str) -> bool:
+    """Whether right solutions cost rollouts as well."""
+    return method == "mips" or (method == "math-shepherd" and label.estimates == "soft")
 
 
 def expected(pilot: Pilot, label: LabelConfig, method: str, problems: int, solutions: int) -> tuple[float, float]:
     """Completions and tokens of a labelling, on top of the solutions themselves.
 
-    A rollout from step t of M costs about (1 - t/M) of a solution, so half of one on average. Math-Shepherd: k(M-1) rollouts per
-    wrong solution (per solution with soft estimates, and for MiPS). OmegaPRM: the filter's rollouts of every problem beyond the
-    solutions it reuses, and k*ceil(log2 M) per search, on the problems that have right and wrong rollouts.
+    A rollout from step t of M costs about (1 - t/M) of a solution, so half of one on average. Math-Shepherd: k rollouts per prefix
+    of the wrong solutions (of all with soft estimates, and for MiPS). OmegaPRM: the root's rollouts of every problem beyond the
+    solutions it reuses, and at most k*ceil(log2 M) per search, on the problems that pass the filter, up to the rollout limit.
 
-    >>> pilot = Pilot(10, 40, 0.5, 0.0, 1.0, 100.0, 0.0, 8.0, 1000.0)
+    >>> pilot = Pilot(10, 40, 0.5, 0.5, 0.0, ((2, 2),), 100.0, 0.0, 8.0, 7.0, 14.0, 1000.0)
     >>> expected(pilot, LabelConfig(rollouts=4), "math-shepherd", problems=1, solutions=2)
     (28.0, 1400.0)
-    >>> expected(pilot, LabelConfig(rollouts=4, filter_rollouts=10, searches=0), "omegaprm", problems=1, solutions=2)
-    (20.0, 1400.0)
+    >>> expected(pilot, LabelConfig(rollouts=4, filter_rollouts=0, searches=1), "omegaprm", problems=1, solutions=2)
+    (26.0, 1400.0)
     """
-    wrong = solutions * (1 - pilot.right)
+    wrong = solutions * pilot.wrong
     half = pilot.tokens / 2
     if method == "omegaprm":
-        root = max(0, label.filter_rollouts - solutions)
-        searches = pilot.mixed * (wrong + label.searches)
+        filtered = label.filter_rollouts or (label.rollouts if label.searches else 0)
+        root = max(0, filtered - solutions)
+        searches = mixed_share(pilot.outcomes, label.filter_rollouts) * (wrong + label.searches)
         probes = searches * label.rollouts * ceil(log2(max(2.0, pilot.steps)))
+        if label.rollout_limit:
+            probes = min(probes, max(0, label.rollout_limit - filtered))
         return problems * (root + probes), problems * (root * pilot.tokens + probes * half)
-    labelled = solutions if method == "mips" or label.estimates == "soft" else wrong
-    rollouts = problems * labelled * label.rollouts * max(0.0, pilot.steps - 1)
+    rollouts = problems * label.rollouts * (pilot.prefixes if measures_all(label, method) else pilot.wrong_prefixes)
     return rollouts, rollouts * half
 
 
-def _amount(pilot: Pilot, completions: float, tokens: float) -> Amount:
-    spread = 2 * pilot.tokens_error / pilot.tokens if pilot.tokens else 0.0
-    spread += 2 * pilot.right_error
+def _amount(pilot: Pilot, completions: float, tokens: float, spread: float) -> Amount:
     hours = tokens / max(pilot.tokens_per_second, 1e-9) / 3600
     return Amount(completions, tokens, tokens * max(0.0, 1 - spread), tokens * (1 + spread), hours)
 
