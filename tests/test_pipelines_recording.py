@@ -26,6 +26,9 @@ class Log:
         assert key not in self.rows
         self.rows[key] = completion
 
+    async def adopt(self, key: bytes, completion: Completion, /) -> None:
+        await self.record(key, completion)
+
 
 class Counting:
     """Answers with the index; counts what is asked for; can fail, and can be cancelled."""

@@ -98,7 +98,7 @@ def test_leaving_early_cancels_the_rest() -> None:
         results = finished(iter(range(3)), work, window=3, stop=asyncio.Event())
         async for _ in results:
             break
-        await results.aclose()  # type: ignore[attr-defined]  # an async generator
+        await results.aclose()
 
     asyncio.run(run())
     assert sorted(cancelled) == [1, 2]

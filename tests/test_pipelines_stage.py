@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.engines.chain import chain_problems, true_first_error
 from openr_data.engines.open import open_engine
-from openr_data.errors import EngineError, InputError, RunDirError, TooManyFailures, UsageError
+from openr_data.errors import EngineError, InputError, Interrupted, RunDirError, TooManyFailures, UsageError
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines import stage
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
+from openr_data.pipelines.progress import Snapshot
 from openr_data.problems import ProblemSource
 from openr_data.store.read import RunReader
 from openr_data.types import Sampling
@@ -167,6 +169,27 @@ def test_problems_that_fail_are_set_aside_and_done_by_a_resume(tmp_path: Path, m
     again = generate(shaky, RunOptions(tmp_path / "run", mode="resume"))
     assert again.failed == 0
     assert again.rows == {"solutions": 48, "problems": 12}
+
+
+def test_ctrl_c_says_what_it_does_and_the_totals_count_every_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "TICK", 0.01)
+    run = config(write_problems(tmp_path / "problems.jsonl", 20), "latency=0.02")
+    told: list[str] = []
+    seen: list[Snapshot] = []
+
+    def interrupt(snapshot: Snapshot) -> None:
+        seen.append(snapshot)
+        if snapshot.done and not told:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        generate(run, RunOptions(tmp_path / "run", window=2, report=interrupt, warn=told.append))
+    assert told == [stage.STOPPING]
+    summary = generate(run, RunOptions(tmp_path / "run", mode="resume", report=seen.append))
+    assert seen[-1].before > 0
+    assert seen[-1].items_per_second < seen[-1].done / seen[-1].seconds
+    assert summary.totals["completions"] == summary.totals["paid_completions"] == 80
+    assert summary.totals["tokens"] == summary.totals["paid_tokens"] > summary.tokens
 
 
 def test_too_many_failures_stop_the_run_and_lose_nothing(tmp_path: Path) -> None:

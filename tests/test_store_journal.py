@@ -61,6 +61,17 @@ def test_totals_count_a_completion_once_and_survive_reopening(tmp_path: Path) ->
     assert with_journal(tmp_path / "j", use) == expected
 
 
+def test_what_another_run_paid_for_is_kept_and_not_counted(tmp_path: Path) -> None:
+    async def use(journal: Journal) -> tuple[dict[bytes, Completion], JournalTotals]:
+        await journal.adopt(key(1), sample(1))
+        await journal.record(key(2), sample(2))
+        return await journal.lookup([key(1), key(2)]), await journal.totals()
+
+    found, totals = with_journal(tmp_path / "j", use)
+    assert found == {key(1): sample(1), key(2): sample(2)}
+    assert totals == JournalTotals(1, sample(2).token_count)
+
+
 def test_the_first_durable_write_of_a_key_wins(tmp_path: Path) -> None:
     async def use(journal: Journal) -> dict[bytes, Completion]:
         await journal.record(key(1), sample(1))

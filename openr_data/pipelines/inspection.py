@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from openr_data.errors import RunDirError
 from openr_data.store.read import ItemRecords, RunReader
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,31 @@ def records(path: Path, problem: str = "") -> Iterator[ItemRecords]:
             yield item
 
 
+def _collect(reader: RunReader, frame: pl.LazyFrame) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return frame.collect()
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        raise RunDirError(f"{reader.path} has a damaged or missing shard; run `openr-data verify {reader.path}`") from fault
+
+
 def _numbers(reader: RunReader, table: str) -> dict[str, float]:
     import polars as pl
 
     wanted = [pl.col("steps").list.len().mean().alias("steps")]
     if table == "labeled":
         wanted += [pl.col("cost_rollouts").mean(), pl.col("cost_tokens").mean()]
-    row: dict[str, Any] = reader.scan(table).select(wanted).collect().row(0, named=True)
+    row: dict[str, Any] = _collect(reader, reader.scan(table).select(wanted)).row(0, named=True)
     return {name: float(value or 0.0) for name, value in row.items()}
 
 
 def _counts(reader: RunReader, table: str, column: str) -> dict[str, int]:
     import polars as pl
 
-    frame = reader.scan(table).group_by(column).agg(pl.len().alias("count")).sort("count", descending=True).collect()
+    # By name where counts are equal: the order of a grouping is not fixed.
+    order = pl.col("count").neg(), pl.col(column)
+    frame = _collect(reader, reader.scan(table).group_by(column).agg(pl.len().cast(pl.Int64).alias("count")).sort(*order))
     return {str(value): int(count) for value, count in frame.iter_rows()}
 
 
@@ -79,6 +94,6 @@ def _first_errors(reader: RunReader) -> dict[str, int]:
     """`none`, `undecided`, and `step 1`, `step 2`, ... in order."""
     import polars as pl
 
-    frame = reader.scan("labeled").group_by("first_error").agg(pl.len().alias("count")).sort("first_error").collect()
+    frame = _collect(reader, reader.scan("labeled").group_by("first_error").agg(pl.len().alias("count")).sort("first_error"))
     names = {None: "undecided", -1: "none"}
     return {names.get(value, f"step {(value or 0) + 1}"): int(count) for value, count in frame.iter_rows()}

@@ -29,8 +29,6 @@ TABLES = ("labeled", "problems", "nodes", "rollouts")
 
 def label(config: LabelRunConfig, options: RunOptions) -> Summary:
     """Label every solution into the run directory `options.out`; completions of the input run are reused, not paid again."""
-    if is_run(config.source) and config.source.path not in options.reuse:
-        options = replace(options, reuse=(*options.reuse, config.source.path))
     return run_stage(label_stage(config.checked()), options)
 
 
@@ -51,6 +49,7 @@ def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
         sequences=2 * config.label.rollouts,
         title=f"label {config.label.method}",
         arrow=config.format == "arrow",
+        reuse=(config.source.path,) if is_run(config.source) else (),
     )
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`done` of `total` items (`total` 0: not known); tokens and completions generated in this process, and those reused."""
+    """`done` of `total` items (`total` 0: not known), `before` of them by earlier attempts; tokens and completions generated in
+    this process, and those reused.
+    """
 
     stage: str
     done: int
@@ -20,10 +22,11 @@ class Snapshot:
     failed: int
     seconds: float
     final: bool = False
+    before: int = 0
 
     @property
     def items_per_second(self) -> float:
-        return self.done / self.seconds if self.seconds > 0 else 0.0
+        return (self.done - self.before) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def tokens_per_second(self) -> float:
@@ -31,10 +34,14 @@ class Snapshot:
 
     @property
     def eta_seconds(self) -> float | None:
-        """At the rate so far; `None` while it cannot be said."""
-        if not self.total or not self.done:
+        """At the rate so far; `None` while it cannot be said.
+
+        >>> Snapshot("generate", 75, 100, 0, 0, 0, 0, 0, seconds=10.0, before=50).eta_seconds
+        10.0
+        """
+        if not self.total or not self.items_per_second:
             return None
-        return max(0.0, (self.total - self.done) * self.seconds / self.done)
+        return max(0.0, (self.total - self.done) / self.items_per_second)
 
 
 Report = Callable[[Snapshot], None]

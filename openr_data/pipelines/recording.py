@@ -23,6 +23,10 @@ class CompletionLog(Protocol):
         """Return only when the completion is durable."""
         ...
 
+    async def adopt(self, key: bytes, completion: Completion, /) -> None:
+        """Like `record`, for a completion that another run has paid for."""
+        ...
+
 
 class CompletionSource(Protocol):
     """A journal of another run, read only."""
@@ -115,7 +119,7 @@ class RecordingEngine:
             if not missing:
                 break
             for key, completion in (await source.lookup(missing)).items():
-                await self._log.record(key, completion)
+                await self._log.adopt(key, completion)
                 known[key] = completion
         self.tally.reused += len(known)
         return known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
@@ -29,10 +29,10 @@ async def finished(
     *,
     window: int,
     stop: asyncio.Event,
-) -> AsyncIterator[Finished[Item, Result]]:
+) -> AsyncGenerator[Finished[Item, Result], None]:
     """Keep `window` items at work until `items` ends or `stop` is set; then finish what is in flight.
 
-    Results come in the order of completion. Leaving the loop early (or an error in it) cancels the rest.
+    Results come in the order of completion. Closing the generator early (see `contextlib.aclosing`) cancels the rest.
     """
     queue: asyncio.Queue[Finished[Item, Result]] = asyncio.Queue()
     running: set[asyncio.Task[Result]] = set()
@@ -81,16 +81,18 @@ async def gather_or_cancel(calls: Sequence[Awaitable[Result]]) -> list[Result]:
 
 
 @asynccontextmanager
-async def interruptible() -> AsyncIterator[asyncio.Event]:
-    """An event that the first Ctrl-C sets (finish what is in flight); the second one cancels the run."""
+async def interruptible(on_stop: Callable[[], None] = lambda: None) -> AsyncIterator[asyncio.Event]:
+    """An event that the first Ctrl-C sets (finish what is in flight), calling `on_stop`; the second one cancels the run."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     current = asyncio.current_task()
 
     def on_signal() -> None:
-        if stop.is_set() and current is not None:
+        if not stop.is_set():
+            stop.set()
+            on_stop()
+        elif current is not None:
             current.cancel()
-        stop.set()
 
     installed = []
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,32 +7,39 @@ finished is on disk in every case, and the same command with `--resume` continue
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from openr_data.engines import EngineSpec
 from openr_data.engines.open import open_engine
-from openr_data.errors import ContextOverflow, EngineError, InputError, Interrupted, TooManyFailures
+from openr_data.errors import ContextOverflow, EngineError, Interrupted, StorageError, TooManyFailures
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
+from openr_data.pipelines.admission import check_early, identity_of, refused, reused
 from openr_data.pipelines.card import render_run_card
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine
 from openr_data.pipelines.runner import Finished, finished, interruptible
-from openr_data.problems import ProblemSource, Reject, source_kind
-from openr_data.store.codecs import plain_config
+from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
-from openr_data.store.opening import directory
+from openr_data.store.opening import JOURNAL
 from openr_data.store.run_dir import RunDir, open_run
-from openr_data.store.run_record import RunIdentity, RunRecord
 
 Item = TypeVar("Item")
 Tables = Mapping[str, Sequence[dict[str, Any]]]
 TICK = 0.5
 """Seconds between two progress reports."""
+
+SAVE = 20
+"""Ticks between two savings of the totals."""
+
+STOPPING = "stopping: what is in flight is finished first; press Ctrl-C again to stop at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class Stage(Generic[Item]):
     """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
 
     `config` is what the records depend on. `total` (0: not known) is for the progress bar; `sequences` is about how many rollouts
-    one item has in flight.
+    one item has in flight. `reuse` are the runs that it builds on: their completions answer equal requests.
     """
 
     command: str
@@ -65,6 +72,7 @@ class Stage(Generic[Item]):
     sequences: int = 4
     title: str = ""
     arrow: bool = False
+    reuse: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +105,9 @@ def run_stage(stage: Stage[Any], options: RunOptions) -> Summary:
 
 
 async def _run(stage: Stage[Any], options: RunOptions) -> Summary:
-    _check_early(stage, options)
+    check_early(stage, options)
     async with AsyncExitStack() as stack:
-        stop = await stack.enter_async_context(interruptible())
+        stop = await stack.enter_async_context(interruptible(partial(options.warn, STOPPING)))
         grader = await stack.enter_async_context(GRADERS[stage.grader](GradingPolicy()))
         engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
         identity = identity_of(stage, engine.identity, grader.identity)
@@ -114,36 +122,10 @@ async def _run(stage: Stage[Any], options: RunOptions) -> Summary:
         )
         for name in run.redone:
             options.warn(f"{name} was damaged: it is in quarantine/ and its records are made again")
-        reuse = [ReadOnlyJournal(path / "journal.sqlite") for path in options.reuse]
+        reuse = [ReadOnlyJournal(path / JOURNAL) for path in reused(stage, options)]
         for journal in reuse:
             stack.push_async_callback(journal.close)
         return await _Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader), stop).go()
-
-
-def identity_of(stage: Stage[Any], engine: str, grader: str) -> RunIdentity:
-    # The shard size is compared on its own; the Arrow copy can be added to a run later.
-    run = {name: value for name, value in plain_config(portable(stage.config)).items() if name not in {"shard_size", "format"}}
-    config = {"run": run, "grader": grader}
-    return RunIdentity(stage.command, config, engine, stage.inputs, stage.tables, stage.shard_items)
-
-
-def portable(config: Any) -> Any:
-    """The configuration without the folders its inputs lie in: their content is known by its hash, and a run may move."""
-
-    def moved(source: ProblemSource | None) -> ProblemSource | None:
-        return source and (replace(source, location=source.path.name) if source_kind(source) == "path" else source)
-
-    changes = {name: moved(getattr(config, name)) for name in ("source", "answers") if hasattr(config, name)}
-    return replace(config, **changes)
-
-
-def _check_early(stage: Stage[Any], options: RunOptions) -> None:
-    """Refuse a wrong directory before a model is loaded: everything but the engine's identity can be compared now."""
-    directory(options.out, "resume" if options.mode == "resume" else "new")
-    if options.mode == "resume" and (options.out / "run.json").exists():
-        record = RunRecord.load(options.out)
-        grader = GRADERS[stage.grader](GradingPolicy()).identity
-        record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader), options.out)
 
 
 class _Work:
@@ -156,13 +138,17 @@ class _Work:
         self.done = run.progress.count
         self.began = time.monotonic()
         self.before = self.done
+        self.counted: dict[str, int] = {}
         self.last_failure: EngineError | None = None
 
     async def go(self) -> Summary:
         window = self.options.window or max(16, 4 * self.tools.engine.slots // max(1, self.stage.sequences))
-        async with self._ticking():
-            async for done in finished(self._owed(), self._one, window=window, stop=self.stop):
-                self._take(done)
+        try:
+            async with self._ticking(), aclosing(finished(self._owed(), self._one, window=window, stop=self.stop)) as results:
+                async for done in results:
+                    self._take(done)
+        finally:
+            self._add_totals()
         if self.stop.is_set():
             await self.run.close("interrupted")
             raise Interrupted(f"stopped after {self.done} of {self.stage.total or 'the'} problems; --resume continues")
@@ -181,8 +167,7 @@ class _Work:
     def _reject(self, reject: Reject) -> None:
         self.rejected += 1
         if self.options.strict:
-            where = f"{reject.file} line {reject.line}"
-            raise InputError(f"{where}: {reject.reason} ({reject.detail}); without --strict it is kept aside")
+            raise refused(reject)
         self.run.add_reject(asdict(reject))
 
     async def _one(self, numbered: tuple[int, Any]) -> None:
@@ -209,12 +194,8 @@ class _Work:
             raise TooManyFailures(f"{self.run.failed} problems failed, the last one so: {error}; --resume tries them again")
 
     async def _finish(self) -> Summary:
-        if not self.seen:
-            raise InputError(f"{self.stage.config.source.location} holds no problem that can be used ({self.rejected} rejected)")
         if self.last_failure and self.done == self.before and not self.done:
             raise TooManyFailures(f"no problem could be done: {self.last_failure}")
-        tally = self.tools.engine.tally
-        self.run.add_totals(completions=tally.completions, tokens=tally.tokens, reused=tally.reused)
         sizes = await self.run.complete(self.seen)
         counts = {"problems": self.seen, "rejected rows": self.rejected, "failed problems": self.run.failed}
         await self.run.write_card(render_run_card(self.stage.config, self.run.identity.engine, sizes, counts))
@@ -243,8 +224,12 @@ class _Work:
     @asynccontextmanager
     async def _ticking(self) -> AsyncIterator[None]:
         async def tick() -> None:
-            while True:
+            for count in itertools.count():
                 self._report()
+                if count % SAVE == SAVE - 1:
+                    self._add_totals()
+                    with suppress(StorageError):  # the next record meets the same disk, and ends the run
+                        await self.run.save_totals()
                 await asyncio.sleep(TICK)
 
         ticker = asyncio.create_task(tick())
@@ -253,12 +238,20 @@ class _Work:
         finally:
             ticker.cancel()
 
+    def _add_totals(self) -> None:
+        """What was counted since the last time."""
+        tally = self.tools.engine.tally
+        now = {"completions": tally.completions, "tokens": tally.tokens, "reused": tally.reused}
+        self.run.add_totals(**{name: amount - self.counted.get(name, 0) for name, amount in now.items()})
+        self.counted = now
+
     def _report(self, *, final: bool = False) -> None:
         tally = self.tools.engine.tally
         self.options.report(
             Snapshot(
                 stage=self.stage.title or self.stage.command,
                 done=self.done,
+                before=self.before,
                 total=self.stage.total,
                 tokens=tally.tokens,
                 completions=tally.completions,

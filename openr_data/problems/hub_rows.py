@@ -62,5 +62,5 @@ def _ask(source: ProblemSource, question: Callable[[], T]) -> T:
         what = re.sub(r"\?\S+", "", str(error).strip().split("\n", 1)[0])[:300]  # signed addresses carry secrets after the ?
         raise InputError(
             f"the data set {source.location} cannot be read from the Hub ({type(error).__name__}: {what});"
-            " check its name, --config, --split and --revision, and the network"
+            " check its name, --config-name, --split and --data-revision, and the network"
         ) from None

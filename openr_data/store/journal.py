@@ -40,7 +40,7 @@ INSERT OR IGNORE INTO totals VALUES ('completions', 0), ('tokens', 0);
 
 @dataclass(frozen=True, slots=True)
 class JournalTotals:
-    """What the journal holds: completions that were paid for, and the tokens generated for them."""
+    """What was paid for: completions, and the tokens generated for them. Adopted completions are not among them."""
 
     completions: int
     tokens: int
@@ -113,6 +113,11 @@ class Journal:
         rows = [(key, pack_completion(completion), completion.token_count) for key, completion in records]
         await self._thread.write(lambda connection: self._insert(connection, rows))
 
+    async def adopt(self, key: bytes, completion: Completion) -> None:
+        """Keep a completion of another run, as durably; it counts as none that this run has paid for."""
+        rows = [(key, pack_completion(completion), completion.token_count)]
+        await self._thread.write(lambda connection: self._insert(connection, rows, paid=False))
+
     async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Completion]:
         """The completions that are there; a missing key is simply absent."""
         found, damaged = await self._thread.read(lambda connection: _find(connection, keys))
@@ -144,13 +149,14 @@ class Journal:
             await self.clear_results(item, item + 1)
         return good, len(bad)
 
-    def _insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[bytes, bytes, int]]) -> None:
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[bytes, bytes, int]], *, paid: bool = True) -> None:
         for key, value, tokens in rows:
             cursor = connection.execute(
                 "INSERT INTO completions VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (key, value, checksum(key, value))
             )
-            self._new[0] += cursor.rowcount
-            self._new[1] += tokens * cursor.rowcount
+            if paid:
+                self._new[0] += cursor.rowcount
+                self._new[1] += tokens * cursor.rowcount
 
     def _add_totals(self, connection: sqlite3.Connection) -> None:
         if self._new[0]:

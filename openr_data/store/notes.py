@@ -40,6 +40,7 @@ class NoteFile:
         return self._file
 
     def _sort(self, partial: Path) -> None:
-        lines = partial.read_text(encoding="utf-8").splitlines(keepends=True)
+        # Not `splitlines`: a note may hold characters that it takes for ends of lines and JSON does not, such as U+2028.
+        lines = partial.read_text(encoding="utf-8").split("\n")[:-1]
         lines.sort(key=lambda line: int(json.loads(line)[self._sort_by]))
-        partial.write_text("".join(lines), encoding="utf-8", newline="\n")
+        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

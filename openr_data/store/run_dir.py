@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -87,7 +88,7 @@ class RunDir:
         self.progress = Progress(self.identity.shard_items, sealed=((shard.start, shard.stop) for shard in shards))
         await self._load_results()
         self.record.status, self.record.attempts, self.record.manifest = "running", self.record.attempts + 1, ""
-        await self._on_disk(partial(self.record.save, self.path))
+        await self._save_record()
 
     async def _load_results(self) -> None:
         """Finished items without a shard; a result whose shard is sealed is what a kill between the two left behind."""
@@ -129,9 +130,18 @@ class RunDir:
         self._failures.add({"item": item, **note})
 
     def add_totals(self, **amounts: float) -> None:
-        """Add to the totals of `run.json`, which sum over every attempt; saved with the next shard and at the end."""
+        """Add to the totals of `run.json`, which sum over every attempt; saved by `save_totals`, with a shard, and at the end."""
         for name, amount in amounts.items():
             self._totals[name] = self._totals.get(name, 0) + amount
+
+    async def save_totals(self) -> None:
+        """So that an attempt that is killed is counted up to here."""
+        self._gather_totals()
+        await self._save_record()
+
+    async def _save_record(self) -> None:
+        """As it is now: the event loop goes on counting while the disk writes."""
+        await self._on_disk(partial(replace(self.record, totals=dict(self.record.totals)).save, self.path))
 
     async def complete(self, items: int) -> dict[str, TableSize]:
         """Every item of the input is finished or failed: seal what is left; returns the size of each table."""
@@ -181,7 +191,7 @@ class RunDir:
         await self._on_disk(self._failures.publish)
         if status == "finished":
             self.record.manifest = await self._on_disk(partial(file_digest, self.path / MANIFEST))
-        await self._on_disk(partial(self.record.save, self.path))
+        await self._save_record()
 
     def _gather_totals(self) -> None:
         now = time.monotonic()
@@ -220,7 +230,7 @@ class RunDir:
             await self.journal.clear_results(start, stop)
             self.progress.sealed(shard, stop)
             self._gather_totals()
-            await self._on_disk(partial(self.record.save, self.path))
+            await self._save_record()
 
     def _failed_items(self, shard: int, stop: int) -> tuple[int, ...]:
         missing = self.progress.missing(shard, stop)

@@ -81,12 +81,13 @@ class RunRecord:
     @classmethod
     def load(cls, directory: Path) -> RunRecord:
         """Raises `RunDirError` where there is no run, a damaged one, or one of another schema version."""
-        body = read_checked_json(directory / NAME)
+        reuse = f"a new run with --reuse {directory} answers from its completions"
+        body = read_checked_json(directory / NAME, f"restore it from a copy; {reuse}")
         found = body.get("identity", {}).get("schema_version")
         if found != SCHEMA_VERSION:
             raise RunDirError(
                 f"{directory} was written with data schema {found}, and this openr-data writes {SCHEMA_VERSION}; "
-                "use the version that wrote it, or --fork it into a new directory"
+                f"use the version that wrote it; {reuse}"
             )
         try:
             record = cls(**body)
