@@ -146,6 +146,40 @@ def test_a_run_of_another_configuration_is_refused(run: Run, problems: Path, tmp
     assert "sampling.seed (0, now 7)" in said.err
 
 
+def test_label_answers_from_the_completions_of_its_input(run: Run, problems: Path, tmp_path: Path) -> None:
+    generate(run, problems, tmp_path / "run", "--seed", 5)
+    command = ("label", tmp_path / "run", "--out", tmp_path / "labeled", "-k", 2, "--filter-rollouts", 6, "--searches", 0)
+    summary = json.loads(run(*command, "--json").out)
+    generated = json.loads((tmp_path / "run" / "run.json").read_text())["totals"]
+    assert summary["reused"] == generated["paid_completions"]
+    assert summary["totals"]["paid_completions"] == summary["totals"]["completions"] > 0
+
+
+def test_options_that_would_change_the_recorded_engine_are_refused(run: Run, problems: Path, tmp_path: Path) -> None:
+    generate(run, problems, tmp_path / "run")
+    for option in (("--template", "boxed"), ("--script", "error=1"), ("--separator", " ")):
+        said = run("label", tmp_path / "run", "--out", tmp_path / "labeled", *option)
+        assert (said.code, option[0] in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--reuse", "nowhere"), ("--fork", "nowhere")])
+def test_a_run_that_cannot_begin_leaves_none_in_the_way(run: Run, problems: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("" if not more else problems.read_text())
+    assert generate(run, broken, tmp_path / "run", *more).code in {3, 4}
+    assert generate(run, problems, tmp_path / "run").code == 0
+
+
+def test_inspect_names_a_damaged_shard(run: Run, problems: Path, tmp_path: Path) -> None:
+    generate(run, problems, tmp_path / "run")
+    shard = next((tmp_path / "run" / "data" / "solutions").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-30])
+    for _ in ("truncated", "missing"):
+        said = run("inspect", tmp_path / "run")
+        assert (said.code, "openr-data verify" in said.err) == (4, True)
+        shard.unlink(missing_ok=True)
+
+
 def test_damage_is_named_set_aside_and_made_again(run: Run, problems: Path, tmp_path: Path) -> None:
     generate(run, problems, tmp_path / "run")
     shard = next((tmp_path / "run" / "data" / "solutions").glob("*.parquet"))
@@ -170,6 +204,7 @@ def test_model_text_cannot_paint_the_terminal(run: Run, tmp_path: Path) -> None:
     assert "[red]step[/red]" in shown
     assert "[bold]q[/bold]" in shown
     assert "\x1b" not in visible("\x1b[31mred").plain
+    assert "\x1b" not in run("generate", "\x1b[31mred.jsonl", "--out", tmp_path / "other").err
 
 
 def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:

@@ -14,13 +14,12 @@ STORAGE_EXIT = 6
 
 def main() -> None:
     """Run the command; a mistake or fault that a user can act on becomes one line and its exit code."""
-    from openr_data.cli.app import app
-    from openr_data.cli.console import fail
-
     try:
+        from openr_data.cli.app import app
+
         app(prog_name="openr-data")
     except OpenRDataError as error:
-        fail(str(error))
+        _fail(str(error))
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -31,5 +30,11 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _DISK:
             raise
-        fail(f"the disk refused to take data ({os.strerror(error.errno or 0)}); free space and run again with --resume")
+        _fail(f"the disk refused to take data ({os.strerror(error.errno or 0)}); free space and run again with --resume")
         raise SystemExit(STORAGE_EXIT) from None
+
+
+def _fail(message: str) -> None:
+    from openr_data.cli.console import fail
+
+    fail(message)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
+    from openr_data.engines import EngineSpec
     from openr_data.labelers.verdicts import Truncated, Ungradable
     from openr_data.pipelines.config import Mode
 
@@ -26,6 +28,17 @@ def api_name(name: str) -> Literal["completions", "chat"]:
     if name not in {"completions", "chat"}:
         raise UsageError(f"--api is completions or chat, not '{name}'")
     return cast("Literal['completions', 'chat']", name)
+
+
+def recorded_or(recorded: EngineSpec | None, asked: EngineSpec) -> EngineSpec:
+    """The engine of the input run where there is one; options that would change it are refused, since they say no engine."""
+    if recorded is None:
+        return asked
+    default = replace(asked, revision="", template="auto", separator=None, dtype="auto", api="completions", script="")
+    changed = [f"--{each.name}" for each in fields(asked) if getattr(asked, each.name) != getattr(default, each.name)]
+    if changed:
+        raise UsageError(f"{changed[0]} needs --engine or --model: without them the engine of the input run is used as it was")
+    return recorded
 
 
 def mode_of(resume: bool, fork: Path | None) -> Mode:

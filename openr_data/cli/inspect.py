@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from openr_data.cli import options
@@ -45,15 +44,17 @@ def inspect(
 
 
 def show_overview(summary: Overview) -> None:
+    from openr_data.cli.show import visible
+
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("command", f"{summary.command} {summary.method}".strip())
-    table.add_row("status", summary.status)
-    table.add_row("engine", escape(summary.engine))
+    table.add_row("command", visible(f"{summary.command} {summary.method}".strip()))
+    table.add_row("status", visible(summary.status))
+    table.add_row("engine", visible(summary.engine))
     table.add_row("records", _counts(summary.rows))
-    table.add_row("answers", _counts(summary.verdicts))
+    table.add_row("answers", visible(_counts(summary.verdicts)))
     if summary.first_errors:
         table.add_row("first errors", _counts(summary.first_errors))
-        table.add_row("evidence", escape(_counts(summary.reasons)))
+        table.add_row("evidence", visible(_counts(summary.reasons)))
         table.add_row("per solution", f"{summary.cost_rollouts:.1f} rollouts, {summary.cost_tokens:,.0f} tokens")
     table.add_row("steps", f"{summary.steps:.1f} per solution")
     paid = summary.totals.get("paid_tokens", 0)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.fold import api_name, engine_name, run_options, truncated_of, ungradable_of
-
-if TYPE_CHECKING:
-    pass
+from openr_data.cli.fold import api_name, engine_name, recorded_or, run_options, truncated_of, ungradable_of
 
 _METHOD = "Method"
 _SOLUTIONS = "A run of `openr-data generate`, or a file of questions with solution steps."
@@ -71,13 +68,20 @@ def label(
         float | None,
         typer.Option("--temperature", "-t", min=0.0, help="Default: the input run's, or 1.", rich_help_panel="Sampling"),
     ] = None,
-    top_p: options.TopP = 1.0,
-    top_k: options.TopK = 0,
+    top_p: Annotated[
+        float | None,
+        typer.Option("--top-p", min=0.0, max=1.0, help="Default: the input run's, or 1 (off).", rich_help_panel="Sampling"),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", min=0, help="Default: the input run's, or 0 (off).", rich_help_panel="Sampling")
+    ] = None,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", min=0, help="0: the input run's, or 2048.", rich_help_panel="Sampling")
     ] = 0,
     stop: options.Stop = None,
-    seed: options.Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Default: the input run's, or 0.", rich_help_panel="Sampling")
+    ] = None,
     truncated: options.Truncated = "unknown",
     ungradable: options.Ungradable = "unknown",
     question_field: options.QuestionField = "",
@@ -111,7 +115,7 @@ def label(
     from openr_data.labelers.math_shepherd import Estimates
     from openr_data.pipelines.config import LabelRunConfig
     from openr_data.pipelines.label import label_stage
-    from openr_data.pipelines.sources import recorded_engine, recorded_sampling
+    from openr_data.pipelines.sources import is_run, recorded_engine, recorded_sampling
     from openr_data.problems import ProblemSource
     from openr_data.types import Sampling
 
@@ -125,19 +129,20 @@ def label(
         steps_field=steps_field,
         limit=limit,
     )
-    spec = recorded_engine(source) if not (engine or model) else None
-    if spec is None:
-        spec = EngineSpec(engine_name(engine, model), model, revision, template, separator, dtype, api_name(api), script)
-    sampling = recorded_sampling(source) or Sampling(1.0, 2048, seed)
+    asked = EngineSpec(engine_name(engine, model), model, revision, template, separator, dtype, api_name(api), script)
+    spec = asked if engine or model else recorded_or(recorded_engine(source), asked)
+    if separator is not None and is_run(source):
+        raise UsageError(f"--separator is for files: the steps of {solutions} stand in its records")
+    sampling = recorded_sampling(source) or Sampling(1.0, 2048, 0)
     config = LabelRunConfig(
         source=source,
         engine=spec,
         sampling=Sampling(
             sampling.temperature if temperature is None else temperature,
             max_tokens or sampling.max_tokens,
-            seed,
-            top_p if top_p != 1.0 else sampling.top_p,
-            top_k or sampling.top_k,
+            sampling.seed if seed is None else seed,
+            sampling.top_p if top_p is None else top_p,
+            sampling.top_k if top_k is None else top_k,
             tuple(stop) if stop else sampling.stop,
         ),
         label=LabelConfig(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Column
 
 from openr_data.cli.console import err
 from openr_data.pipelines.progress import Report, Snapshot
@@ -32,8 +33,8 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
 def duration(seconds: float | None) -> str:
     """A short time a person can read.
 
-    >>> duration(None), duration(7.4), duration(3700)
-    ('-', '7 s', '1 h 01 min')
+    >>> duration(None), duration(7.4), duration(3700), duration(100_000)
+    ('-', '7 s', '1 h 01 min', '27 h')
     """
     if seconds is None:
         return "-"
@@ -41,20 +42,22 @@ def duration(seconds: float | None) -> str:
     if not minutes:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if not hours:
+        return f"{minutes} min {rest:02d} s"
+    return f"{hours} h {minutes:02d} min" if hours < 10 else f"{hours} h"
 
 
 @contextmanager
 def _bar() -> Iterator[Report]:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[rates]}"),
     )
     tasks = {}
-    with Progress(*columns, console=err) as bar:
+    with Progress(*columns, console=err, expand=True) as bar:
 
         def report(snapshot: Snapshot) -> None:
             if snapshot.stage not in tasks:

@@ -8,8 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from openr_data.cli.console import err, print_json
 from openr_data.cli.console import out as console
+from openr_data.cli.console import print_json, warn
 from openr_data.cli.progress import duration, progress
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.stage import Stage, Summary, run_stage
@@ -32,10 +32,6 @@ def run(stage: Stage[Any], options: RunOptions) -> Summary:
     """With progress and warnings on standard error."""
     with progress() as report:
         return run_stage(stage, replace(options, report=report, warn=warn))
-
-
-def warn(message: str) -> None:
-    err.print("note: " + message, style="yellow", markup=False)
 
 
 def show_summary(summary: Summary) -> None:

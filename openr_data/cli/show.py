@@ -6,13 +6,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from openr_data.cli.console import plain
 from openr_data.types import NO_ERROR, LabeledSolution, Node, Problem, Solution
 
 _VERDICT = {"right": "green", "wrong": "red", "unknown": "yellow"}
 
 
 def show_problem(console: Console, problem: Problem) -> None:
-    console.print(Text(f"problem {problem.id}", style="bold"))
+    console.print(visible(f"problem {problem.id}", "bold"))
     console.print(visible(problem.question), soft_wrap=True)
     console.print(Text("reference answer  ", style="dim") + visible(problem.answer))
 
@@ -29,16 +30,14 @@ def show_labeled(console: Console, labeled: LabeledSolution) -> None:
         value, counts = (f"{label.value:.2f}", f"{label.hits}/{label.rollouts}") if label else ("", "")
         mark = "x" if index == labeled.first_error else ""
         table.add_row(f"{mark} {index + 1}", value, counts, visible(step, style))
-    console.print(Text.assemble(("solution ", "bold"), labeled.solution.id, "  ", verdict(labeled.solution)))
+    console.print(Text.assemble(("solution ", "bold"), visible(labeled.solution.id), "  ", verdict(labeled.solution)))
     console.print(table)
     cost = labeled.cost
-    console.print(
-        Text(f"{conclusion(labeled)}  ({labeled.method}, {cost.rollouts} rollouts, {cost.tokens:,} tokens)", style="dim")
-    )
+    console.print(visible(f"{conclusion(labeled)}  ({labeled.method}, {cost.rollouts} rollouts, {cost.tokens:,} tokens)", "dim"))
 
 
 def show_solution(console: Console, solution: Solution) -> None:
-    console.print(Text.assemble(("solution ", "bold"), solution.id, "  ", verdict(solution)))
+    console.print(Text.assemble(("solution ", "bold"), visible(solution.id), "  ", verdict(solution)))
     for index, step in enumerate(solution.steps):
         console.print(Text(f"{index + 1:>3}  ", style="dim") + visible(step), soft_wrap=True)
 
@@ -73,9 +72,9 @@ def conclusion(labeled: LabeledSolution) -> str:
 
 def verdict(solution: Solution) -> Text:
     outcome = solution.verdict.outcome
-    return Text(f"{outcome} answer ({solution.verdict.reason})", style=_VERDICT[outcome])
+    return visible(f"{outcome} answer ({solution.verdict.reason})", _VERDICT[outcome])
 
 
 def visible(text: str, style: str = "") -> Text:
     """Text of a model or a file: control characters (a terminal would obey them) become visible, no markup is read."""
-    return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text), style=style)
+    return Text(plain(text), style=style)

@@ -39,5 +39,6 @@ def verify(
     if report.whole:
         return
     repaired = "set aside; run the same command with --resume to make the records again"
-    what = repaired if repair else "run `openr-data verify --repair` to set them aside"
-    raise RunDirError(f"{run} has {len(report.findings)} damaged parts: {what}")
+    what = repaired if repair else f"run `openr-data verify {run} --repair` to set aside what is damaged"
+    count = len(report.findings)
+    raise RunDirError(f"{run} has {count} damaged part{'s' * (count > 1)}: {what}")
