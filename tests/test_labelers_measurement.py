@@ -120,6 +120,22 @@ def test_engine_errors_and_unknown_grades_are_never_negative() -> None:
     assert node.label == StepLabel(1, 2)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right", "counts"),
+    [(1, 0, None), (3, 0, None), (4, 0, StepLabel(0, 4)), (0, 1, StepLabel(1, 1)), (1, 1, StepLabel(1, 2))],
+)
+def test_a_zero_among_mostly_undecided_rollouts_is_no_evidence(wrong: int, right: int, counts: StepLabel | None) -> None:
+    def line(_: Steps, index: int) -> str | Completion:
+        said = [WRONG] * wrong + [RIGHT] * right
+        return said[index] if index < len(said) else Completion("", 0, "error", 0, 0)
+
+    measure, _ = monte_carlo(line)
+    [labelled] = asyncio.run(MathShepherd(measure, 8)(PROBLEM, [solution("a", WRONG)])).solutions
+    assert labelled.labels == (counts, StepLabel(0, 1))
+    assert labelled.first_error == (None if counts is None else 1 if counts.hits else 0)
+    assert labelled.reason == ("unknown_rollouts:engine_error" if counts is None else "all_prefixes")
+
+
 def test_a_node_without_a_decided_rollout_has_no_label_but_a_reason() -> None:
     measure, _ = monte_carlo(lambda _, i: "= ?" if i else cut_short("so it"))
     node = asyncio.run(measure.measure(PROBLEM, (), 3))

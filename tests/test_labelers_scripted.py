@@ -72,11 +72,11 @@ def test_every_method_finds_the_true_first_errors_of_the_scripted_engine(method:
 
 
 def test_faults_of_the_engine_leave_labels_undecided_never_earlier() -> None:
-    config = LabelConfig("omegaprm", rollouts=16, filter_rollouts=16, searches=3)
-    result = compare(asyncio.run(label_all(config, "error=0.1,recovery=0,lost=0.2,truncate=0.2,garbage=0.2")))
+    """Where two of three samples are lost, a zero could rest on two rollouts: every fourth first error came too early."""
+    config = LabelConfig("omegaprm", rollouts=8, filter_rollouts=16, searches=3)
+    result = compare(asyncio.run(label_all(config, "error=0.1,recovery=0,lost=0.4,truncate=0.3,garbage=0.2")))
     assert result.decided >= 10
-    assert result.late == 0
-    assert (result.exact_match or 0) >= 0.9
+    assert (result.early, result.late) == (0, 0)
 
 
 def test_token_spans_point_into_the_line_of_the_true_first_error() -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from openr_data.labelers.answers import from_answer, with_labels
 from openr_data.labelers.monte_carlo import MonteCarlo, cost_of, why_undecided
-from openr_data.labelers.tree import Tree
+from openr_data.labelers.tree import Tree, evidence
 from openr_data.types import Cost, LabeledSolution, Labeling, Node, Problem, Solution, StepLabel
 
 Estimates = Literal["hard", "soft"]
@@ -85,5 +85,5 @@ def _pay(tree: Tree, solution: Solution, unpaid: dict[str, Node]) -> Cost:
 
 def _why(tree: Tree, solution: Solution) -> str:
     nodes = [tree.get(solution.steps[:t]) for t in range(1, len(solution.steps))]
-    blocking = next(node for node in nodes if node is not None and node.label is None)
+    blocking = next(node for node in nodes if node is not None and evidence(node) is None)
     return f"unknown_rollouts:{why_undecided(blocking)}"

@@ -24,7 +24,11 @@ async def verdict_on(
         return Verdict("unknown", "engine_error")
     if completion.finish_reason == "length" and truncated != "graded":
         return Verdict(truncated, "truncated")
-    verdict = await grader(text, answer)
+    return counted(await grader(text, answer), ungradable)
+
+
+def counted(verdict: Verdict, ungradable: Ungradable) -> Verdict:
+    """A grader's verdict under the policy for finished texts without an answer that can be read."""
     if verdict.reason in _TEXTS_FAULT and ungradable == "wrong":
         return Verdict("wrong", verdict.reason, verdict.answer)
     return verdict

@@ -170,9 +170,10 @@ def measures_all(label: LabelConfig, method: str) -> bool:
 def expected(pilot: Pilot, label: LabelConfig, method: str, problems: int, solutions: int) -> tuple[float, float]:
     """Completions and tokens of a labelling, on top of the solutions themselves.
 
-    A rollout from step t of M costs about (1 - t/M) of a solution, so half of one on average. Math-Shepherd: k rollouts per prefix
-    of the wrong solutions (of all with soft estimates, and for MiPS). OmegaPRM: the root's rollouts of every problem beyond the
-    solutions it reuses, and at most k*ceil(log2 M) per search, on the problems that pass the filter, up to the rollout limit.
+    A rollout from step t of M costs about (1 - t/M) of a solution, so half of one on average. Math-Shepherd: k rollouts
+    per prefix of the wrong solutions (of all with soft estimates, and for MiPS). OmegaPRM: the root's rollouts of every problem
+    beyond the solutions it reuses, and at most k*ceil(log2 M) per search, on the problems that pass the filter, up to the
+    rollout limit.
 
     >>> pilot = Pilot(10, 40, 0.5, 0.5, 0.0, ((2, 2),), 100.0, 0.0, 8.0, 7.0, 14.0, 1000.0)
     >>> expected(pilot, LabelConfig(rollouts=4), "math-shepherd", problems=1, solutions=2)

@@ -68,7 +68,7 @@ def template_of(config: LabelRunConfig) -> PromptTemplate:
 
 
 async def _work(config: LabelRunConfig, steps: StepFormat, item: LabelItem, tools: Tools) -> Tables:
-    labeling = await _labeler(config, steps, tools)(item.problem, await _solutions(item, steps, tools))
+    labeling = await _labeler(config, steps, tools)(item.problem, await _solutions(config, item, steps, tools))
     return labeling_tables(item.problem, labeling)
 
 
@@ -79,5 +79,7 @@ def _labeler(config: LabelRunConfig, steps: StepFormat, tools: Tools) -> Labeler
     )
 
 
-async def _solutions(item: LabelItem, steps: StepFormat, tools: Tools) -> Sequence[Solution]:
-    return item.solutions if isinstance(item, GradedItem) else await graded_solutions(item, tools.grader, steps)
+async def _solutions(config: LabelRunConfig, item: LabelItem, steps: StepFormat, tools: Tools) -> Sequence[Solution]:
+    if isinstance(item, GradedItem):
+        return item.solutions
+    return await graded_solutions(item, tools.grader, steps, config.label.ungradable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openr_data.labelers.verdicts import Truncated, Ungradable, verdict_on
+from openr_data.labelers.verdicts import Truncated, Ungradable, counted, verdict_on
 from openr_data.pipelines.runner import gather_or_cancel
 from openr_data.problems import ProblemSolutions, RawSolution
 from openr_data.steps import StepFormat
@@ -42,11 +42,13 @@ async def sample_solutions(
     ]
 
 
-async def graded_solutions(item: ProblemSolutions, grader: Grader, steps: StepFormat) -> list[Solution]:
+async def graded_solutions(
+    item: ProblemSolutions, grader: Grader, steps: StepFormat, ungradable: Ungradable = "unknown"
+) -> list[Solution]:
     """Solutions that other models wrote, graded against the reference answer."""
 
     async def one(index: int, raw: RawSolution) -> Solution:
-        verdict = await grader(steps.join(raw.steps), item.problem.answer)
+        verdict = counted(await grader(steps.join(raw.steps), item.problem.answer), ungradable)
         return Solution(raw.id, item.problem.id, raw.steps, verdict, sampler=raw.sampler, index=index)
 
     return await gather_or_cancel([one(index, raw) for index, raw in enumerate(item.solutions)])
