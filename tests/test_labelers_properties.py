@@ -242,6 +242,6 @@ def test_omegaprm_needs_a_fraction_of_the_rollouts_of_math_shepherd() -> None:
     costs = {}
     for method in ("math-shepherd", "omegaprm"):
         config = LabelConfig(method, rollouts=8, filter_rollouts=0, searches=0)
-        costs[method] = agreement((s, truth(s.solution.steps)) for s in label(config, chain, wrong).solutions).rollouts
+        costs[method] = sum(labelled.cost.rollouts for labelled in label(config, chain, wrong).solutions)
     assert costs["math-shepherd"] == 8 * 15 * len(wrong)
     assert costs["omegaprm"] == 8 * 4 * len(wrong)

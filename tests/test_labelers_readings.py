@@ -16,9 +16,9 @@ from openr_data.types import NO_ERROR, Cost, LabeledSolution, Solution, StepLabe
 COUNTS = [StepLabel(6, 8), None, StepLabel(3, 8), StepLabel(0, 8), None, StepLabel(0, 1)]
 
 
-def labelled(first: int | None, steps: int = 4, cost: Cost | None = None) -> LabeledSolution:
+def labelled(first: int | None, steps: int = 4) -> LabeledSolution:
     solution = Solution("s", "p", ("x",) * steps, Verdict("wrong", "different"))
-    return LabeledSolution(solution, (None,) * steps, first, "omegaprm", cost or Cost(), "binary_search")
+    return LabeledSolution(solution, (None,) * steps, first, "omegaprm", Cost(), "binary_search")
 
 
 def test_soft_and_hard_labels_read_the_same_counts() -> None:
@@ -104,11 +104,11 @@ def test_aggregates_are_consistent_with_each_other(scores: list[float]) -> None:
 
 def test_agreement_by_hand() -> None:
     pairs = [
-        (labelled(2, cost=Cost(8, 100)), 2),
-        (labelled(1, cost=Cost(16, 50)), 3),
+        (labelled(2), 2),
+        (labelled(1), 3),
         (labelled(NO_ERROR), 3),
         (labelled(0), NO_ERROR),
-        (labelled(None, cost=Cost(4, 10)), 1),
+        (labelled(None), 1),
     ]
     result = agreement(pairs)
     assert (result.solutions, result.decided, result.exact, result.early, result.late) == (5, 4, 1, 2, 1)
@@ -122,10 +122,7 @@ def test_agreement_by_hand() -> None:
     assert (result.exact_match, result.coverage, result.too_early, result.too_late) == (0.25, 0.8, 0.5, 0.25)
     assert (result.wrong_precision, result.wrong_recall) == (3 / 9, 3 / 4)
     assert (result.right_precision, result.right_recall) == (6 / 7, 6 / 12)
-    assert (result.rollouts_per_solution, result.tokens_per_solution) == (28 / 5, 32.0)
     assert agreement(pairs[:2]) + agreement(pairs[2:]) == result
-    assert agreement(pairs, shared=Cost(32, 640)).rollouts_per_solution == 60 / 5
-    assert agreement(pairs, shared=Cost(32, 640)).tokens_per_solution == 800 / 5
 
 
 def test_a_share_of_nothing_is_none() -> None:

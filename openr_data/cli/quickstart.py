@@ -59,7 +59,8 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
     console.print(
         "[dim]Solutions with a wrong answer: how many could be decided, how often the first wrong step was found "
         "exactly, too early or too late, precision and recall of the steps called wrong. Rollouts and generated tokens "
-        "are per solution, right ones included.[/]"
+        "are per labelled solution: right ones included, and those that OmegaPRM makes of its own rollouts. "
+        f"{result.recovered} solutions took a wrong step back and are right: rollouts cannot see those errors.[/]"
     )
     shown = example(Path(result.methods[0].out))
     if shown is not None:

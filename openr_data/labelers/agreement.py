@@ -1,13 +1,11 @@
-"""How well labels agree with a known truth, and what they cost. The truth comes in as plain first-error indices."""
+"""How well labels agree with a known truth, which comes in as plain first-error indices. Knows no costs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
-from openr_data.types import NO_ERROR, Cost, LabeledSolution
-
-NOTHING = Cost()
+from openr_data.types import NO_ERROR, LabeledSolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,6 @@ class Agreement:
     right_as_wrong: int = 0
     wrong_as_right: int = 0
     right_as_right: int = 0
-    rollouts: int = 0
-    tokens: int = 0
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -67,28 +63,15 @@ class Agreement:
     def right_recall(self) -> float | None:
         return _share(self.right_as_right, self.right_as_right + self.right_as_wrong)
 
-    @property
-    def rollouts_per_solution(self) -> float | None:
-        return _share(self.rollouts, self.solutions)
 
-    @property
-    def tokens_per_solution(self) -> float | None:
-        return _share(self.tokens, self.solutions)
-
-
-def agreement(pairs: Iterable[tuple[LabeledSolution, int]], shared: Cost = NOTHING) -> Agreement:
-    """Compare labels with true first errors (`NO_ERROR`: none).
-
-    Costs are those of the solutions, and `shared`: what no single solution paid, such as the questions' roots.
-    """
-    common = Agreement(rollouts=shared.rollouts, tokens=shared.tokens)
-    return sum((_compare(labelled, truth) for labelled, truth in pairs), common)
+def agreement(pairs: Iterable[tuple[LabeledSolution, int]]) -> Agreement:
+    """Compare labels with true first errors (`NO_ERROR`: none)."""
+    return sum((_compare(labelled, truth) for labelled, truth in pairs), Agreement())
 
 
 def _compare(labelled: LabeledSolution, truth: int) -> Agreement:
-    cost = labelled.cost
     if labelled.first_error is None:
-        return Agreement(solutions=1, rollouts=cost.rollouts, tokens=cost.tokens)
+        return Agreement(solutions=1)
     length = len(labelled.labels)
     said, true = _good_steps(labelled.first_error, length), _good_steps(truth, length)
     return Agreement(
@@ -101,8 +84,6 @@ def _compare(labelled: LabeledSolution, truth: int) -> Agreement:
         right_as_wrong=max(0, true - said),
         wrong_as_right=max(0, said - true),
         right_as_right=min(said, true),
-        rollouts=cost.rollouts,
-        tokens=cost.tokens,
     )
 
 

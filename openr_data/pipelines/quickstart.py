@@ -39,7 +39,11 @@ class QuickstartConfig:
 
 @dataclass(frozen=True, slots=True)
 class MethodReport:
-    """One method against the oracle. `wrong` compares wrong-answer solutions; `cost` is over every given solution."""
+    """One method against the oracle. `wrong` compares the given wrong-answer solutions.
+
+    `cost` is of all rollouts of the run, and is shared by all solutions that it labelled: the `given` ones, and those that
+    OmegaPRM made of its own rollouts.
+    """
 
     method: str
     out: str
@@ -50,11 +54,11 @@ class MethodReport:
 
     @property
     def rollouts_per_solution(self) -> float:
-        return self.cost.rollouts / max(1, self.given)
+        return self.cost.rollouts / max(1, self.labelled)
 
     @property
     def tokens_per_solution(self) -> float:
-        return self.cost.tokens / max(1, self.given)
+        return self.cost.tokens / max(1, self.labelled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,33 @@
+"""The quickstart's comparison: which solutions it compares, with what truth, and who shares the cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.pipelines.quickstart import QuickstartConfig, quickstart
+from openr_data.problems.oracle import judge
+from openr_data.store.read import RunReader
+
+
+def test_the_comparison_is_about_given_wrong_solutions_and_the_cost_about_all_labelled_ones(tmp_path: Path) -> None:
+    config = QuickstartConfig(problems=4, solutions=3, rollouts=2, filter_rollouts=4, searches=1, engine=EngineSpec("builtin"))
+    report = quickstart(config, tmp_path, EngineLimits(device="cpu"))
+    for method in report.methods:
+        items = list(RunReader.open(Path(method.out)).items())
+        given = [(item, one) for item in items for one in item.labeled if one.origin == "given"]
+        wrong = [(item, one) for item, one in given if one.solution.verdict.outcome == "wrong"]
+        found = [(one.first_error, judge(item.problem.question, one.solution.steps).first_wrong_state) for item, one in wrong]
+        rollouts = sum(len(node.rollouts) for item in items for node in item.nodes)
+        labelled = sum(len(item.labeled) for item in items)
+        assert (method.given, method.labelled, method.wrong.solutions) == (12, labelled, len(wrong))
+        assert method.wrong.decided == sum(said is not None for said, _ in found)
+        assert method.wrong.exact == sum(said == true for said, true in found)
+        assert method.cost.rollouts == rollouts
+        assert method.rollouts_per_solution == rollouts / labelled
+    assert sum(method.wrong.decided for method in report.methods) > 0
+    by_method = {method.method: method for method in report.methods}
+    assert by_method["omegaprm"].labelled >= by_method["mips"].labelled == 12
+    # MiPS measures right solutions as well, and finds the rollouts of Math-Shepherd in its journal.
+    assert by_method["mips"].cost.rollouts > by_method["math-shepherd"].cost.rollouts
+    assert by_method["mips"].wrong == by_method["math-shepherd"].wrong
