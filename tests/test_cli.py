@@ -122,6 +122,7 @@ MISTAKES = [
     (("label", "PROBLEMS", "--engine", "scripted", "--method", "guess", "--out", "OUT"), 2, "no labelling method 'guess'"),
     (("inspect", "EMPTY"), 4, "is not a run directory"),
     (("verify", "nowhere"), 4, "nowhere"),
+    (("doctor", "--base-url", "http://user:secret@host/v1"), 2, "must not hold a key"),
 ]
 
 
@@ -137,6 +138,7 @@ def test_each_mistake_is_one_sentence_and_its_exit_code(
     assert len(errors) == 1
     assert sentence in errors[0]
     assert "Traceback" not in said.err
+    assert "secret" not in said.err
 
 
 def test_a_run_of_another_configuration_is_refused(run: Run, problems: Path, tmp_path: Path) -> None:

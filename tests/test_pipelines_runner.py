@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
+from contextlib import aclosing
 from itertools import count
 
 import pytest
@@ -125,3 +127,21 @@ def test_the_first_error_cancels_the_other_calls() -> None:
 
     asyncio.run(run())
     assert ended == ["cancelled"]
+
+
+def test_when_many_fail_at_once_one_error_is_raised_and_none_is_reported_as_forgotten() -> None:
+    reported: list[object] = []
+
+    async def work(item: int) -> None:
+        raise OSError(item)
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        async with aclosing(finished(iter(range(8)), work, window=4, stop=asyncio.Event())) as results:
+            async for one in results:
+                one.result()
+
+    with pytest.raises(OSError, match="0"):
+        asyncio.run(run())
+    gc.collect()
+    assert reported == []

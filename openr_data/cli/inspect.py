@@ -51,6 +51,8 @@ def show_overview(summary: Overview) -> None:
     table.add_row("status", visible(summary.status))
     table.add_row("engine", visible(summary.engine))
     table.add_row("records", _counts(summary.rows))
+    if summary.failed:
+        table.add_row("failed", f"{summary.failed:,} problems: see failures.jsonl; --resume tries them again")
     table.add_row("answers", visible(_counts(summary.verdicts)))
     if summary.first_errors:
         table.add_row("first errors", _counts(summary.first_errors))

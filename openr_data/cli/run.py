@@ -39,7 +39,9 @@ def show_summary(summary: Summary) -> None:
     table.add_row("run", escape(summary.out))
     rows = ", ".join(f"{count:,} {name}" for name, count in summary.rows.items())
     table.add_row("records", rows)
-    table.add_row("problems", f"{summary.items:,} done, {summary.rejected:,} rejected, {summary.failed:,} failed")
+    table.add_row(
+        "problems", f"{summary.items - summary.failed:,} done, {summary.rejected:,} rejected, {summary.failed:,} failed"
+    )
     rate = f"{summary.tokens:,} tokens in {duration(summary.seconds)} ({summary.tokens_per_second:,.0f} per second)"
     table.add_row("this attempt", f"{rate}, {summary.reused:,} completions reused")
     console.print(table)

@@ -27,7 +27,13 @@ class Check:
 
 
 def diagnose(out: Path, base_urls: tuple[str, ...] = ()) -> Iterator[Check]:
-    """All checks, one after the other; `out` is the directory whose disk is looked at."""
+    """All checks, one after the other; `out` is the directory whose disk is looked at.
+
+    Raises `UsageError` for an address that is none, or that holds a key.
+    """
+    from openr_data.engines.openai_servers import base_url
+
+    urls = [base_url(url) for url in base_urls]
     checks: tuple[Callable[[], Check], ...] = (
         _python,
         _packages,
@@ -41,7 +47,7 @@ def diagnose(out: Path, base_urls: tuple[str, ...] = ()) -> Iterator[Check]:
     )
     for check in checks:
         yield check()
-    for url in base_urls:
+    for url in urls:
         yield _endpoint(url)
 
 
@@ -132,8 +138,10 @@ def _token() -> Check:
 def _endpoint(url: str) -> Check:
     import httpx
 
+    from openr_data.engines.openai_servers import is_loopback
+
     try:
-        answer = httpx.get(url.rstrip("/") + "/models", timeout=5.0, follow_redirects=False)
+        answer = httpx.get(f"{url}/models", timeout=5.0, follow_redirects=False, trust_env=not is_loopback(url))
         names = [str(model["id"]) for model in answer.raise_for_status().json()["data"]]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         return Check(url, "fail", f"does not answer like an OpenAI-compatible server ({type(error).__name__})")

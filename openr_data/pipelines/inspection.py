@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`verdicts` counts solutions by the grade of their answer; `first_errors` labelled ones by what was found."""
+    """`verdicts` counts solutions by the grade of their answer; `first_errors` labelled ones by what was found; `failed` the
+    problems without records.
+    """
 
     command: str
     status: str
     engine: str
     method: str
     rows: Mapping[str, int]
+    failed: int
     totals: Mapping[str, float]
     verdicts: Mapping[str, int]
     first_errors: Mapping[str, int]
@@ -45,6 +48,7 @@ def overview(path: Path) -> Overview:
         engine=str(reader.record.identity["engine"]),
         method=str(run.get("label", {}).get("method", "")),
         rows={name: reader.size(name).rows for name in reader.manifest.tables},
+        failed=sum(len(shard.failed) for shard in reader.manifest.shards.values()),
         totals=reader.record.totals,
         verdicts=_counts(reader, main, "verdict") if not empty else {},
         first_errors=_first_errors(reader) if main == "labeled" and not empty else {},

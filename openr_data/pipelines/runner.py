@@ -22,6 +22,11 @@ class Finished(Generic[Item, Result]):
     def result(self) -> Result:
         return self._task.result()
 
+    def drop(self) -> None:
+        """Nobody asks any more: asyncio shall not report its error as forgotten."""
+        if not self._task.cancelled():
+            self._task.exception()
+
 
 async def finished(
     items: Iterator[Item],
@@ -62,6 +67,8 @@ async def finished(
             yield done
     finally:
         await cancel(running)
+        while not queue.empty():
+            queue.get_nowait().drop()
 
 
 async def cancel(tasks: set[asyncio.Task[Result]]) -> None:

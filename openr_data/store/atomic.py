@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,17 +13,20 @@ from typing import Any
 
 from openr_data.errors import RunDirError, StorageError
 
-_CHUNK = 1 << 20
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` on `path` (a full disk, a failing one) into a `StorageError` that says what to do."""
+    """Turn an `OSError` on `path` (a full disk, a failing one, one that may not be written) into a `StorageError` that says what to do."""
     try:
         yield
     except OSError as fault:
         reason = fault.strerror or str(fault)
-        raise StorageError(f"{path} could not be written ({reason}); free the disk and run again with --resume") from fault
+        remedy = (
+            "choose a directory you may write to" if fault.errno in _FORBIDDEN else "free the disk and run again with --resume"
+        )
+        raise StorageError(f"{path} could not be written ({reason}); {remedy}") from fault
 
 
 def canonical(value: object) -> bytes:
