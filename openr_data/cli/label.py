@@ -10,7 +10,7 @@ from openr_data.cli import options
 from openr_data.cli.fold import api_name, engine_name, recorded_or, run_options, truncated_of, ungradable_of
 
 _METHOD = "Method"
-_SOLUTIONS = "A run of `openr-data generate`, or a file of questions with solution steps."
+_SOLUTIONS = "A run of `openr-data generate`, or a file, directory or Hub data set of questions with solution steps."
 _ANSWERS = "File with reference answers, for solutions that come without (joined on the question's text)."
 _STEPS = "semantic (the separator's), or tokens (OmegaPRM's equal token spans, 16 per average solution)."
 
@@ -84,6 +84,9 @@ def label(
     ] = None,
     truncated: options.Truncated = "unknown",
     ungradable: options.Ungradable = "unknown",
+    split: options.Split = "",
+    config_name: options.ConfigName = "",
+    data_revision: options.DataRevision = "",
     question_field: options.QuestionField = "",
     answer_field: options.AnswerField = "",
     id_field: options.IdField = "",
@@ -123,6 +126,9 @@ def label(
         raise UsageError(f"--steps is semantic or tokens, not '{steps}'")
     source = ProblemSource(
         solutions,
+        config=config_name,
+        split=split,
+        revision=data_revision,
         question_field=question_field,
         answer_field=answer_field,
         id_field=id_field,
