@@ -49,9 +49,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             base = Path(folder)
             write_problems(base / "problems.jsonl", count)
-            generate = ["generate", str(base / "problems.jsonl"), "--engine", "scripted", "--out", str(base / "run"), "-n", "2"]
-            label = ["label", str(base / "run"), "--method", "math-shepherd", "-k", "2", "--out", str(base / "labeled")]
-            for name, command in (("generate -n 2", generate), ("label math-shepherd -k 2", label)):
+            generate = ["generate", str(base / "problems.jsonl"), "--engine", "scripted", "--out", str(base / "run"), "-n", "1"]
+            label = ["label", str(base / "run"), "--method", "math-shepherd", "-k", "1", "--out", str(base / "labeled")]
+            for name, command in (("generate -n 1", generate), ("label math-shepherd -k 1", label)):
                 peak, seconds = measured(command)
                 print(f"{count:>9,} {name:<24} {peak:>8.0f} {seconds:>8.1f}", flush=True)
 
