@@ -41,7 +41,7 @@ def test_the_figures_of_four_solutions_counted_by_hand() -> None:
 
 
 def test_a_model_is_measured_repeatably_and_the_recipe_keeps_it(tmp_path: Path) -> None:
-    tiny = BuiltinTraining(steps=1, batch=2, hidden=32, layers=1, heads=2, intermediate=32, own_share=0.0)
+    tiny = BuiltinTraining(steps=1, finish_steps=0, batch=2, hidden=32, layers=1, heads=2, intermediate=32, own_share=0.0)
     folder, config = train_builtin(tiny, tmp_path), BuiltinEvaluation(problems=3, samples=2, difficulties=(1, 2))
     seen: list[DifficultyReport] = []
     reports = evaluate_builtin(config, folder, seen.append)

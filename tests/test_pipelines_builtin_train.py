@@ -24,9 +24,19 @@ from openr_data.problems.arithmetic import draw_question, split_of, write_soluti
 from openr_data.problems.oracle import judge
 
 TINY = BuiltinTraining(
-    steps=16, batch=4, hidden=32, layers=1, heads=2, intermediate=32, own_from=0.4, own_refresh=4, checkpoint_every=8, warmup=2
+    steps=16,
+    finish_steps=8,
+    batch=4,
+    hidden=32,
+    layers=1,
+    heads=2,
+    intermediate=32,
+    own_from=0.4,
+    own_refresh=4,
+    checkpoint_every=8,
+    warmup=2,
 )
-SLIPS = SlipRates(masked=0.3, arithmetic=0.1, operand=0.1, skipped=0.1, revise=0.5)
+SLIPS = SlipRates(masked=0.3, arithmetic=0.1, operand=0.1, skipped=0.1, revise=0.5, revise_skipped=0.5)
 
 
 class _KilledError(Exception):
@@ -56,7 +66,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
     def kill(_: TrainingProgress) -> None:
         raise _KilledError
 
-    train_builtin(replace(TINY, steps=8), tmp_path)
+    train_builtin(replace(TINY, steps=8, finish_steps=0), tmp_path)
     torch.save(Training(TINY).state(), tmp_path / "checkpoint.pt")
     with pytest.raises(RunDirError, match="hidden, seed"):
         train_builtin(replace(TINY, seed=2, hidden=64), tmp_path)
@@ -82,7 +92,7 @@ def test_the_recipe_names_configuration_size_and_checksums(trained: Path, tmp_pa
 
 def test_the_loss_falls(tmp_path: Path) -> None:
     seen: list[TrainingProgress] = []
-    train_builtin(replace(TINY, steps=40, own_share=0.0), tmp_path, seen.append)
+    train_builtin(replace(TINY, steps=40, finish_steps=0, own_share=0.0), tmp_path, seen.append)
     assert seen[-1].loss < 0.7 * seen[0].loss
     assert seen[-1].step == 40
     assert seen[-1].eta_seconds == 0
@@ -90,8 +100,9 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 
 
 def test_the_rates_warm_up_stay_and_fall() -> None:
-    config = replace(TINY, steps=100, warmup=10, decay=0.4)
-    assert [round(rate_factor(config, step), 3) for step in (0, 9, 50, 80, 100)] == [0.1, 1.0, 1.0, 0.5, 0.0]
+    config = replace(TINY, steps=100, warmup=10, decay=0.4, finish_steps=50, finish_rate=0.4)
+    rates = [round(rate_factor(config, step), 3) for step in (0, 9, 50, 80, 99, 100, 125, 150)]
+    assert rates == [0.1, 1.0, 1.0, 0.5, 0.025, 0.04, 0.2, 0.0]
 
 
 def test_the_training_attention_is_causal_attention() -> None:
@@ -117,7 +128,7 @@ def test_slips_are_errors_for_the_oracle_and_unlearnt_lines_are_never_right(seed
 
 def test_without_slips_a_training_solution_is_the_correct_one() -> None:
     program = draw_question(0, 1, 7, "train")
-    example = draw_example(Random(0), program, SlipRates(0, 0, 0, 0, 0))
+    example = draw_example(Random(0), program, SlipRates(0, 0, 0, 0))
     assert tuple(line.text for line in example.lines) == write_solution(program)
 
 

@@ -65,7 +65,9 @@ class Batches:
         """`POOL` batches of tokens and targets (batch, length), length-sorted inside the pool and in random order."""
         size, most = self.config.batch, self.operations(step)
         own = [self.own.pop() for _ in range(min(len(self.own), int(self.config.own_share * size * POOL)))]
-        fresh = [draw_example(self.rng, self.draw_program(most), self.config.slips) for _ in range(size * POOL - len(own))]
+        fresh = [
+            draw_example(self.rng, self.draw_program(most), self.config.slips_at(step)) for _ in range(size * POOL - len(own))
+        ]
         rows = sorted((row for row in encode(self.tokenizer, own + fresh) if len(row[0]) <= CONTEXT), key=lambda row: len(row[0]))
         groups = [rows[start : start + size] for start in range(0, len(rows), size)]
         self.rng.shuffle(groups)
@@ -79,16 +81,18 @@ class Batches:
         width = max(len(row) for row in rows)
         return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=self.config.device)
 
-    def refresh_own(self, model: LlamaForCausalLM, generator: torch.Generator, count: int) -> None:
-        """Sample `count` training questions with the model and keep what can be learnt from the solutions."""
+    def refresh_own(self, model: LlamaForCausalLM, generator: torch.Generator, count: int, revise: float) -> None:
+        """Sample `count` training questions and keep what can be learnt from; `revise` is the share of mistakes taken back."""
         programs = sorted((self.draw_program(DIFFICULTIES[-1]) for _ in range(count)), key=lambda p: len(p.operations))
         made: list[Example] = []
         for start in range(0, count, _SAMPLED_AT_ONCE):
-            made += self._own_examples(model, generator, programs[start : start + _SAMPLED_AT_ONCE])
+            made += self._own_examples(model, generator, programs[start : start + _SAMPLED_AT_ONCE], revise)
         self.rng.shuffle(made)
         self.own = made
 
-    def _own_examples(self, model: LlamaForCausalLM, generator: torch.Generator, programs: Sequence[Program]) -> list[Example]:
+    def _own_examples(
+        self, model: LlamaForCausalLM, generator: torch.Generator, programs: Sequence[Program], revise: float
+    ) -> list[Example]:
         prompts = [program.question + "\n" for program in programs]
         longest = 16 * max(len(program.operations) for program in programs) + 20
         drawn = sample_texts(
@@ -98,6 +102,6 @@ class Batches:
         for program, solution in zip(programs, drawn, strict=True):
             steps = solution.text.split("\n")
             judged = judge(program.question, steps)
-            example = own_example(self.rng, program, steps, judged, self.config.slips.revise) if solution.ended else None
+            example = own_example(self.rng, program, steps, judged, revise) if solution.ended else None
             made += [example] if example else []
         return made

@@ -11,7 +11,8 @@ class SlipRates:
 
     `masked` slips carry no loss: the policy learns to go on after them, and to revise them, but not to make them. `arithmetic`,
     `operand` and `skipped` slips are learnt like any other line: the share of such errors that the policy is to show.
-    `revise` is the chance that the next line takes a slip back.
+    `revise` is the chance that the next line takes a slip back, `revise_skipped` the same for a skipped step, the one slip that a
+    small model sees at a glance, and `revise_own` the same for the first wrong line of a solution that the model sampled.
     """
 
     masked: float = 0.06
@@ -19,6 +20,8 @@ class SlipRates:
     operand: float = 0.005
     skipped: float = 0.007
     revise: float = 0.3
+    revise_skipped: float = 0.3
+    revise_own: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class BuiltinTraining:
 
     `curriculum` is the share of the steps over which the number of operations grows to its maximum, `decay` the share at the
     end over which the rates fall to zero. From the share `own_from` of the steps on, `own_share` of every batch are solutions
-    that the model itself sampled, with its first wrong line revised or carried on from.
+    that the model itself sampled, with its first wrong line revised or carried on from. After these steps come
+    `finish_steps` more, with fresh optimisers, at `finish_rate` of the rates falling to zero, and with `finish_slips`.
     """
 
     seed: int = 1
@@ -44,9 +48,19 @@ class BuiltinTraining:
     curriculum: float = 0.3
     decay: float = 0.4
     slips: SlipRates = SlipRates()
+    finish_steps: int = 500
+    finish_rate: float = 0.4
+    finish_slips: SlipRates = SlipRates(skipped=0.02, revise=0.0, revise_skipped=0.5, revise_own=0.5)
     own_from: float = 0.5
     own_share: float = 0.25
     own_refresh: int = 40
     checkpoint_every: int = 200
     threads: int = 1
     device: str = "cpu"
+
+    @property
+    def all_steps(self) -> int:
+        return self.steps + self.finish_steps
+
+    def slips_at(self, step: int) -> SlipRates:
+        return self.slips if step < self.steps else self.finish_slips

@@ -127,7 +127,8 @@ class _Writer:
 
     def _slip(self, kind: str, learn: bool) -> bool:
         """Write a wrong line and, perhaps, its revision; says whether the slip was possible here."""
-        revise, number = self.rng.random() < self.rates.revise, self.number
+        rate = self.rates.revise_skipped if kind == "skipped" else self.rates.revise
+        revise, number = self.rng.random() < rate, self.number
         if kind == "skipped":
             if not self._skip(learn, revise):
                 return False

@@ -65,7 +65,10 @@ def optimisers(config: BuiltinTraining, model: LlamaForCausalLM) -> list[torch.o
 
 
 def rate_factor(config: BuiltinTraining, step: int) -> float:
-    """Linear warm-up, constant, linear decay to zero."""
+    """Linear warm-up, constant, linear decay to zero; then the finishing phase: warm-up and decay at a lower rate."""
+    if step >= config.steps and config.finish_steps:
+        done = step - config.steps
+        return config.finish_rate * min((done + 1) / config.warmup, (config.finish_steps - done) / config.finish_steps)
     left = (config.steps - step) / max(1, config.decay * config.steps)
     return min(1.0, (step + 1) / config.warmup, left)
 
@@ -89,12 +92,14 @@ class Training:
         """Train on one pool; returns the mean loss."""
         losses = []
         for tokens, targets in self.batches.pool(self.step):
-            if self.step < self.config.steps:
+            if self.step < self.config.all_steps:
                 losses.append(self._train_step(tokens, targets))
         self._refresh_own()
         return sum(losses) / len(losses)
 
     def _train_step(self, tokens: torch.Tensor, targets: torch.Tensor) -> float:
+        if self.step == self.config.steps:
+            self.optimisers = optimisers(self.config, self.model)
         factor = rate_factor(self.config, self.step)
         rates = (self.config.muon_rate, self.config.adamw_rate)
         for optimiser, rate in zip(self.optimisers, rates, strict=True):
@@ -112,7 +117,7 @@ class Training:
 
     def progress(self, loss: float) -> TrainingProgress:
         operations = self.batches.operations(self.step)
-        return TrainingProgress(self.step, self.config.steps, loss, self.tokens, self.seconds, operations)
+        return TrainingProgress(self.step, self.config.all_steps, loss, self.tokens, self.seconds, operations)
 
     def state(self) -> dict[str, Any]:
         """Everything a later process needs to go on: tensors and plain values only."""
@@ -141,7 +146,8 @@ class Training:
         due = self.step >= config.own_from * config.steps and not self.batches.own
         if due and config.own_share:
             use_attention(self.model, training=False)
-            self.batches.refresh_own(self.model, self.generator, int(config.own_share * config.batch * config.own_refresh))
+            count = int(config.own_share * config.batch * config.own_refresh)
+            self.batches.refresh_own(self.model, self.generator, count, config.slips_at(self.step).revise_own)
             use_attention(self.model, training=True)
 
 
@@ -157,7 +163,7 @@ def train_builtin(
     if checkpoint.exists():
         training.restore(_load_checkpoint(checkpoint, config))
     out_dir.mkdir(parents=True, exist_ok=True)
-    while training.step < config.steps:
+    while training.step < config.all_steps:
         started = time.monotonic()
         loss = training.run_pool()
         training.seconds += time.monotonic() - started
