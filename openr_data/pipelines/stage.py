@@ -77,8 +77,8 @@ class Stage(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a stage leaves behind. `totals` sum over every attempt at the run, `reused`, `seconds` and `tokens` are of this one; the
-    rest of the counts are the run's present state. `items` includes the `failed` ones.
+    """What a stage leaves behind. `totals` sum over every attempt at the run, `reused`, `seconds` and `tokens` are of this
+    one; the other counts are the run's present state. `items` includes the `failed` ones.
     """
 
     command: str

@@ -18,7 +18,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` on `path` (a full disk, a failing one, one that may not be written) into a `StorageError` that says what to do."""
+    """Turn an `OSError` on `path` (a full disk, a read-only one) into a `StorageError` that says what to do."""
     try:
         yield
     except OSError as fault:
