@@ -122,6 +122,8 @@ MISTAKES = [
     (("label", "PROBLEMS", "--engine", "scripted", "--method", "guess", "--out", "OUT"), 2, "no labelling method 'guess'"),
     (("inspect", "EMPTY"), 4, "is not a run directory"),
     (("verify", "nowhere"), 4, "nowhere"),
+    (("inspect", "x" * 300), 2, "File name too long"),
+    (("generate", "PROBLEMS", "--engine", "scripted", "--out", "BELOW"), 6, "choose a directory you may write to"),
     (("doctor", "--base-url", "http://user:secret@host/v1"), 2, "must not hold a key"),
 ]
 
@@ -131,7 +133,12 @@ def test_each_mistake_is_one_sentence_and_its_exit_code(
     run: Run, problems: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
     (tmp_path / "empty.jsonl").write_text("")
-    names = {"PROBLEMS": str(problems), "OUT": str(tmp_path / "run"), "EMPTY": str(tmp_path / "empty.jsonl")}
+    names = {
+        "PROBLEMS": str(problems),
+        "OUT": str(tmp_path / "run"),
+        "EMPTY": str(tmp_path / "empty.jsonl"),
+        "BELOW": str(problems / "run"),
+    }
     said = run(*(names.get(argument, argument) for argument in arguments))
     assert said.code == code, said
     errors = [line for line in said.err.splitlines() if line.startswith("error: ")]

@@ -6,10 +6,10 @@ import errno
 import os
 import sys
 
-from openr_data.errors import OpenRDataError
+from openr_data.errors import OpenRDataError, StorageError, UsageError
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-STORAGE_EXIT = 6
+_PATH = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 
 
 def main() -> None:
@@ -28,10 +28,14 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except OSError as error:
+        if error.errno in _PATH and error.filename is not None:
+            reason = os.strerror(error.errno or 0)
+            _fail(f"{error.filename} cannot be used ({reason}); choose another path, or change its permissions")
+            raise SystemExit(UsageError.exit_code) from None
         if error.errno not in _DISK:
             raise
         _fail(f"the disk refused to take data ({os.strerror(error.errno or 0)}); free space and run again with --resume")
-        raise SystemExit(STORAGE_EXIT) from None
+        raise SystemExit(StorageError.exit_code) from None
 
 
 def _fail(message: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from openr_data.errors import RunDirError, StorageError
 
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
 @contextmanager
