@@ -201,6 +201,25 @@ def test_a_killed_worker_is_replaced_and_the_pair_is_graded() -> None:
     asyncio.run(main())
 
 
+def test_a_worker_of_a_large_parent_stays() -> None:
+    """A parent with a model in memory is larger than a worker may be, and its peak shows up in the worker's own usage."""
+    script = """
+import asyncio
+from openr_data.graders import MathGrader
+from openr_data.graders.worker import RESIDENT_LIMIT
+
+async def main():
+    held = bytearray(b"x") * (RESIDENT_LIMIT + 100_000_000)
+    async with MathGrader(workers=1) as grader:
+        for n in range(2, 6):
+            await grader.grade_answer(rf"\\sqrt[3]{{{n}}}", "7")
+        print(grader._pool.started)
+
+asyncio.run(main())
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "1\n"
+
+
 def test_the_budget_is_cpu_time_and_not_wall_time() -> None:
     worker = Worker()
     try:

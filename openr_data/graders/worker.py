@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 TASK_LIMIT = 2000
@@ -19,6 +20,7 @@ MEMORY_LIMIT = 1_500_000_000
 RESIDENT_LIMIT = 400_000_000
 """A child that did this many tasks, or grew this large (bytes), leaves after its answer; the parent starts another."""
 
+STATM = Path("/proc/self/statm")
 Compare = Callable[[str, str], str]
 
 
@@ -37,8 +39,11 @@ def limit_resources() -> None:
 
 
 def resident_bytes() -> int:
+    """What this process holds. Linux hands a parent's peak on to its children, so a peak says nothing below a large parent."""
     import resource
 
+    with suppress(OSError):
+        return int(STATM.read_bytes().split()[1]) * resource.getpagesize()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
