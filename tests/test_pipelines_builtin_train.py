@@ -173,7 +173,7 @@ def test_batches_hold_training_questions_within_the_context_and_follow_the_curri
     for tokens, targets in batches.pool(TINY.steps):
         assert tokens.shape == targets.shape
         assert tokens.shape[1] <= CONTEXT
-        questions = [tokenizer.decode(row).split("\n")[0] for row in tokens]
+        questions = [str(tokenizer.decode(row)).split("\n")[0] for row in tokens]
         assert {split_of(question) for question in questions} == {"train"}
 
 

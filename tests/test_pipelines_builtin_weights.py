@@ -1,6 +1,7 @@
 """The weights that ship with the package: whole, loadable everywhere, and as good as their recipe says."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,8 @@ def test_the_files_are_those_of_the_recipe_and_small() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_plain_transformers_loads_them(dtype: torch.dtype) -> None:
-    model, loading = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=dtype, output_loading_info=True)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=dtype, output_loading_info=True)
+    model, loading = loaded
     tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
     assert not any(loading[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert (model.config.model_type, model.config.max_position_embeddings) == ("llama", CONTEXT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from openr_data.engines.builtin.tokenizer import CONTEXT
+from openr_data.engines.builtin.tokenizer import CONTEXT, EOS_ID, PAD_ID
 from openr_data.pipelines.builtin_config import BuiltinTraining
 from openr_data.pipelines.builtin_data import Example, Line, draw_example, own_example
 from openr_data.pipelines.builtin_sample import sample_texts
@@ -32,7 +32,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> l
         lines = example.lines
         pieces += [example.question + "\n", *(line.text + "\n" for line in lines[:-1]), lines[-1].text]
     ids = iter(tokenizer(pieces).input_ids)
-    return [_join(next(ids), [(next(ids), line) for line in example.lines], tokenizer.eos_token_id) for example in examples]
+    return [_join(next(ids), [(next(ids), line) for line in example.lines], EOS_ID) for example in examples]
 
 
 def _join(question: list[int], lines: Sequence[tuple[list[int], Line]], end: int) -> tuple[list[int], list[int]]:
@@ -73,7 +73,7 @@ class Batches:
         self.rng.shuffle(groups)
         for group in groups:
             yield (
-                self._pad([tokens for tokens, _ in group], self.tokenizer.pad_token_id),
+                self._pad([tokens for tokens, _ in group], PAD_ID),
                 self._pad([t for _, t in group], IGNORE),
             )
 

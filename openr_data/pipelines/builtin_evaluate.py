@@ -97,7 +97,8 @@ def _load(config: BuiltinEvaluation, model_dir: Path) -> tuple[PreTrainedModel, 
     if not (model_dir / "config.json").is_file():
         raise UsageError(f"there is no model in {model_dir}; name a folder with config.json and model.safetensors")
     logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=getattr(torch, config.dtype)).to(config.device).eval()
+    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=getattr(torch, config.dtype)).eval()
+    model.to(device=config.device)
     return model, AutoTokenizer.from_pretrained(model_dir)
 
 

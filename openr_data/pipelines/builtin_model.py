@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from openr_data.engines.builtin.tokenizer import CONTEXT, save_tokenizer
+from openr_data.engines.builtin.tokenizer import BOS_ID, CONTEXT, EOS_ID, PAD_ID, save_tokenizer
 from openr_data.pipelines import builtin_attention
 from openr_data.pipelines.builtin_config import BuiltinTraining
 
@@ -30,11 +30,12 @@ def build_model(config: BuiltinTraining, tokenizer: PreTrainedTokenizerFast) -> 
         max_position_embeddings=CONTEXT,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=BOS_ID,
+        eos_token_id=EOS_ID,
+        pad_token_id=PAD_ID,
     )
-    model = LlamaForCausalLM(settings).to(config.device)
+    model = LlamaForCausalLM(settings)
+    model.to(device=config.device)
     use_attention(model, training=True)
     return model
 

@@ -6,7 +6,7 @@ For training and evaluation, where a whole batch starts and ends together; the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
@@ -45,13 +45,14 @@ def sample_texts(
     cache = StaticCache(config=model.config, max_cache_len=width + max_tokens)
     tokens, columns = encoded.input_ids, []
     positions = (encoded.attention_mask.cumsum(1) - 1).clamp(min=0)
+    pad = cast("int", PAD_ID)
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     for end in range(width, width + max_tokens):
         output = model(tokens, attention_mask=mask[:, :end], position_ids=positions, past_key_values=cache, logits_to_keep=1)
         chosen = _choose(output.logits[:, -1].float(), temperature, generator)
-        chosen[ended] = tokenizer.pad_token_id
+        chosen[ended] = pad
         columns.append(chosen)
-        ended |= chosen == tokenizer.eos_token_id
+        ended |= chosen == EOS_ID
         if ended.float().mean() >= enough:
             break
         tokens, positions = chosen[:, None], positions[:, -1:] + 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from openr_data.engines.builtin.tokenizer import build_tokenizer
+from openr_data.engines.builtin.tokenizer import PAD_ID, build_tokenizer
 from openr_data.errors import RunDirError
 from openr_data.pipelines.builtin_batches import IGNORE, POOL, Batches
 from openr_data.pipelines.builtin_config import BuiltinTraining
@@ -112,7 +112,7 @@ class Training:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.step += 1
-        self.tokens += int((tokens != self.tokenizer.pad_token_id).sum())
+        self.tokens += int(tokens.ne(PAD_ID).sum())
         return loss.item()
 
     def progress(self, loss: float) -> TrainingProgress:

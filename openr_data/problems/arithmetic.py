@@ -117,7 +117,7 @@ def _parse_operation(text: str, number: int) -> Operation:
     match = _INSTRUCTION.fullmatch(text)
     if match is None:
         raise InputError(f"step {number} of the question is not an operation of the built-in arithmetic task: '{text}'")
-    symbol = next(symbol for symbol, phrase in _PHRASES.items() if phrase.startswith(match["verb"] or match["fixed"]))
+    symbol: Symbol = next(symbol for symbol, phrase in _PHRASES.items() if phrase.startswith(match["verb"] or match["fixed"]))
     if match["fixed"]:
         return Operation(symbol, _FIXED[symbol])
     operation = Operation(symbol, int(match["operand"]), refers=match["refers"] is not None)

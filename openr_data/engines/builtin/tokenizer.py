@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
+PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
+PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
 STEP_TAG = "<step>"
 """Marks the end of a step where a process reward model is asked for its judgement."""
 LABELS = (" +", " -")
