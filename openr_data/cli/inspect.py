@@ -54,6 +54,8 @@ def show_overview(summary: Overview) -> None:
     if summary.failed:
         table.add_row("failed", f"{summary.failed:,} problems: see failures.jsonl; --resume tries them again")
     table.add_row("answers", visible(_counts(summary.verdicts)))
+    if summary.undecided:
+        table.add_row("undecided", visible(_counts(summary.undecided)))
     if summary.first_errors:
         table.add_row("first errors", _counts(summary.first_errors))
         table.add_row("evidence", visible(_counts(summary.reasons)))

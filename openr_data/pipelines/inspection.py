@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """`verdicts` counts solutions by the grade of their answer; `first_errors` labelled ones by what was found; `failed` the
-    problems without records.
+    problems without records; `undecided` the rollouts (of `generate`: solutions) that are neither right nor wrong, by reason.
     """
 
     command: str
@@ -30,6 +30,7 @@ class Overview:
     verdicts: Mapping[str, int]
     first_errors: Mapping[str, int]
     reasons: Mapping[str, int]
+    undecided: Mapping[str, int]
     steps: float
     cost_rollouts: float
     cost_tokens: float
@@ -53,6 +54,7 @@ def overview(path: Path) -> Overview:
         verdicts=_counts(reader, main, "verdict") if not empty else {},
         first_errors=_first_errors(reader) if main == "labeled" and not empty else {},
         reasons=_counts(reader, main, "reason") if main == "labeled" and not empty else {},
+        undecided=_undecided(reader, "rollouts" if main == "labeled" else main) if not empty else {},
         steps=numbers.get("steps", 0.0),
         cost_rollouts=numbers.get("cost_rollouts", 0.0),
         cost_tokens=numbers.get("cost_tokens", 0.0),
@@ -92,6 +94,14 @@ def _counts(reader: RunReader, table: str, column: str) -> dict[str, int]:
     order = pl.col("count").neg(), pl.col(column)
     frame = _collect(reader, reader.scan(table).group_by(column).agg(pl.len().cast(pl.Int64).alias("count")).sort(*order))
     return {str(value): int(count) for value, count in frame.iter_rows()}
+
+
+def _undecided(reader: RunReader, table: str) -> dict[str, int]:
+    import polars as pl
+
+    unknown = reader.scan(table).filter(pl.col("verdict") == "unknown").group_by("verdict_reason")
+    frame = _collect(reader, unknown.agg(pl.len().cast(pl.Int64).alias("count")).sort(pl.col("count").neg(), "verdict_reason"))
+    return {str(reason): int(count) for reason, count in frame.iter_rows()}
 
 
 def _first_errors(reader: RunReader) -> dict[str, int]:
