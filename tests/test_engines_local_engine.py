@@ -99,6 +99,16 @@ def test_a_stop_string_cuts_what_was_drawn_and_saves_the_rest(folder: Path) -> N
     use(body, folder)
 
 
+def test_a_model_may_number_more_tokens_than_its_tokenizer_has(tmp_path: Path) -> None:
+    async def body(engine: LocalEngine) -> None:
+        free = await engine.sample("2 + 2?", (), n=4, sampling=SAMPLING)
+        stop = free[0].text[3:5]
+        stopped = await engine.sample("2 + 2?", (), n=4, sampling=replace(SAMPLING, stop=(stop,)))
+        assert stopped[0].text == free[0].text[: free[0].text.index(stop)]
+
+    use(body, save_llama(tmp_path, spread=0.1, vocab_size=400))
+
+
 def test_a_prompt_longer_than_the_context_fails_alone(folder: Path) -> None:
     async def body(engine: LocalEngine) -> None:
         long = "x" * 600

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,10 +88,12 @@ def test_the_values_come_back_item_by_item(reference: Path) -> None:
     assert not only.nodes
 
 
-def test_statistics_read_a_table_lazily(reference: Path) -> None:
+def test_statistics_read_a_table_lazily(reference: Path, tmp_path: Path) -> None:
     reader = RunReader.open(reference)
     frame = reader.scan("rollouts").collect()
     assert frame.height == reader.size("rollouts").rows == 12 * 3 * 8
+    moved = shutil.copytree(reference, tmp_path / "run [1]*")
+    assert RunReader.open(moved).scan("rollouts").collect().equals(frame)
     with pytest.raises(RunDirError, match="no table 'solutions'; it has labeled, problems, nodes, rollouts"):
         reader.scan("solutions")
 

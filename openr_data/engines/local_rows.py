@@ -56,7 +56,11 @@ class Rows:
             return 0
         key = id(request.stop.ending)
         if key not in self._rule_ids:
-            self.rules = np.concatenate([self.rules, request.stop.ending[None]])
+            # Models give numbers for more tokens than their tokenizer has (or, rarely, fewer).
+            rule = np.zeros((1, self.rules.shape[1]), np.bool_)
+            known = request.stop.ending[: rule.shape[1]]
+            rule[0, : len(known)] = known
+            self.rules = np.concatenate([self.rules, rule])
             self._rule_ids[key] = len(self.rules) - 1
         return self._rule_ids[key]
 

@@ -56,7 +56,7 @@ def parse_object(raw: bytes) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise RowFault("bad_utf8", f"byte {error.start} of the row is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise RowFault("bad_json", f"{error.msg} at character {error.pos}") from None
+        raise RowFault("bad_json", f"{error.msg.removesuffix(' at')} at character {error.pos}") from None
     if not isinstance(value, dict):
         raise RowFault("not_an_object", f"the row is a {_NAMES.get(type(value), 'value')}, not an object with columns")
     return value

@@ -90,7 +90,7 @@ class RunReader:
         files = self.files(table)
         if not files:
             raise RunDirError(f"{self.path} has no finished shard yet; continue it with --resume")
-        return pl.scan_parquet(files)
+        return pl.scan_parquet(files, glob=False)  # a folder may be called runs/[1]
 
     def _need(self, table: str) -> None:
         if table not in self.manifest.tables:
