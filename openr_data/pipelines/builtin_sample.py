@@ -6,9 +6,11 @@ For training and evaluation, where a whole batch starts and ends together; the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+
+from openr_data.engines.builtin.tokenizer import EOS_ID, PAD_ID
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -45,12 +47,11 @@ def sample_texts(
     cache = StaticCache(config=model.config, max_cache_len=width + max_tokens)
     tokens, columns = encoded.input_ids, []
     positions = (encoded.attention_mask.cumsum(1) - 1).clamp(min=0)
-    pad = cast("int", PAD_ID)
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     for end in range(width, width + max_tokens):
         output = model(tokens, attention_mask=mask[:, :end], position_ids=positions, past_key_values=cache, logits_to_keep=1)
         chosen = _choose(output.logits[:, -1].float(), temperature, generator)
-        chosen[ended] = pad
+        chosen[ended] = PAD_ID
         columns.append(chosen)
         ended |= chosen == EOS_ID
         if ended.float().mean() >= enough:
