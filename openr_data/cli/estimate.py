@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from openr_data.cli import options
+from openr_data.cli.console import err, print_json
 from openr_data.cli.console import out as console
-from openr_data.cli.console import print_json
 from openr_data.cli.fold import api_name, engine_name
 from openr_data.cli.progress import duration
 
@@ -38,13 +38,25 @@ def estimate(
     api_key_env: options.ApiKeyEnv = "OPENAI_API_KEY",
     slots: options.Slots = 0,
     device: options.Device = "auto",
+    timeout: options.Timeout = 600.0,
+    tensor_parallel: options.TensorParallel = 1,
+    max_model_len: options.MaxModelLen = 0,
+    gpu_memory: options.GpuMemory = 0.9,
     temperature: options.Temperature = 1.0,
+    top_p: options.TopP = 1.0,
+    top_k: options.TopK = 0,
     max_tokens: options.MaxTokens = 2048,
+    stop: options.Stop = None,
     seed: options.Seed = 0,
+    split: options.Split = "",
+    config_name: options.ConfigName = "",
+    data_revision: options.DataRevision = "",
     question_field: options.QuestionField = "",
     answer_field: options.AnswerField = "",
+    id_field: options.IdField = "",
     limit: options.Limit = 0,
     count: options.Count = 100,
+    difficulty: options.Difficulty = 0,
     as_json: options.Json = False,
 ) -> None:
     """Sample a few problems, then say what generating and each labelling method will cost for all of them.
@@ -56,19 +68,39 @@ def estimate(
     from openr_data.pipelines.config import GenerateConfig
     from openr_data.pipelines.estimate import estimate as run_pilot
     from openr_data.problems import ProblemSource
+    from openr_data.problems.arithmetic import DEFAULT_DIFFICULTY
     from openr_data.types import Sampling
 
     config = GenerateConfig(
         source=ProblemSource(
-            problems, question_field=question_field, answer_field=answer_field, limit=limit, count=count, seed=seed
+            problems,
+            config=config_name,
+            split=split,
+            revision=data_revision,
+            question_field=question_field,
+            answer_field=answer_field,
+            id_field=id_field,
+            limit=limit,
+            count=count,
+            difficulty=difficulty or DEFAULT_DIFFICULTY,
+            seed=seed,
         ),
         engine=EngineSpec(engine_name(engine, model), model, revision, template, None, dtype, api_name(api), script),
-        sampling=Sampling(temperature, max_tokens, seed),
+        sampling=Sampling(temperature, max_tokens, seed, top_p, top_k, tuple(stop or ())),
         solutions=solutions,
     ).checked()
     label = LabelConfig(rollouts=rollouts, filter_rollouts=filter_rollouts, searches=searches).checked(METHODS)
-    limits = EngineLimits(slots=slots, device=device, base_urls=tuple(base_url or ()), api_key_env=api_key_env)
-    with console.status("sampling the pilot"):
+    limits = EngineLimits(
+        slots=slots,
+        device=device,
+        base_urls=tuple(base_url or ()),
+        api_key_env=api_key_env,
+        timeout=timeout,
+        tensor_parallel=tensor_parallel,
+        max_model_len=max_model_len,
+        gpu_memory=gpu_memory,
+    )
+    with err.status("sampling the pilot"):
         result = run_pilot(config, label, limits, pilot=pilot, methods=METHODS)
     if as_json:
         print_json(asdict(result))
