@@ -98,7 +98,7 @@ def _load(config: BuiltinEvaluation, model_dir: Path) -> tuple[PreTrainedModel, 
         raise UsageError(f"there is no model in {model_dir}; name a folder with config.json and model.safetensors")
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=getattr(torch, config.dtype)).eval()
-    model.to(device=config.device)
+    torch.nn.Module.to(model, config.device)  # the method of transformers is typed as a plain function
     return model, AutoTokenizer.from_pretrained(model_dir)
 
 

@@ -35,7 +35,7 @@ def build_model(config: BuiltinTraining, tokenizer: PreTrainedTokenizerFast) -> 
         pad_token_id=PAD_ID,
     )
     model = LlamaForCausalLM(settings)
-    model.to(device=config.device)
+    torch.nn.Module.to(model, config.device)  # the method of transformers is typed as a plain function
     use_attention(model, training=True)
     return model
 
