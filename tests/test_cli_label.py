@@ -27,7 +27,7 @@ def test_a_split_of_solutions_can_be_chosen(
 ) -> None:
     rows = {"question": ["1 + 1?", "1 + 2?"], "answer": ["2", "3"], "steps": [["so", r"\boxed{2}"], ["so", r"\boxed{3}"]]}
     splits = {"train": datasets.Dataset.from_dict(rows), "test": datasets.Dataset.from_dict(rows).select([0])}
-    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    datasets.DatasetDict(splits.items()).save_to_disk(str(tmp_path / "saved"))
     capsys.readouterr()
     assert label(monkeypatch, tmp_path / "saved", "--out", tmp_path / "run") == 3
     assert "choose one with --split" in capsys.readouterr().err
