@@ -19,7 +19,9 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.", show_default=False)],
     seed: options.Seed = 1,
     steps: Annotated[int, typer.Option("--steps", min=0, help="Training steps (0: the recipe's).")] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, help="CPU threads; more than one pays only on an idle machine.")
+    ] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the built-in policy from nothing by its recipe; a run that was killed goes on where it was.
