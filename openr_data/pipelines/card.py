@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from openr_data.data_cards.card import CardFacts, CardTable, render_card
+from openr_data.engines import LoadedEngine
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig
 from openr_data.store.manifest import TableSize
 from openr_data.store.schemas import SCHEMA_VERSION, TABLES, card_features
@@ -23,7 +24,7 @@ _LIMITS = (
 
 
 def render_run_card(
-    config: GenerateConfig | LabelRunConfig, engine: str, sizes: Mapping[str, TableSize], counts: Mapping[str, object]
+    config: GenerateConfig | LabelRunConfig, engine: LoadedEngine, sizes: Mapping[str, TableSize], counts: Mapping[str, object]
 ) -> str:
     """The card is a function of what the run is and of what it holds, so a resumed run has the same one."""
     labelled = isinstance(config, LabelRunConfig)
@@ -44,11 +45,11 @@ def _table(name: str, size: TableSize) -> CardTable:
     return CardTable(name, spec.doc, card_features(spec), size.rows, size.bytes, size.arrow_bytes)
 
 
-def _settings(config: GenerateConfig | LabelRunConfig, engine: str) -> dict[str, object]:
+def _settings(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> dict[str, object]:
     sampling = config.sampling
     settings: dict[str, object] = {
-        "engine": engine,
-        "prompt template": config.engine.template,
+        "engine": engine.identity,
+        "prompt template": engine.template.name,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,

@@ -200,7 +200,7 @@ class _Work:
             raise TooManyFailures(f"no problem could be done: {self.last_failure}")
         sizes = await self.run.complete(self.seen)
         counts = {"problems": self.seen, "rejected rows": self.rejected, "failed problems": self.run.failed}
-        await self.run.write_card(render_run_card(self.stage.config, self.run.identity.engine, sizes, counts))
+        await self.run.write_card(render_run_card(self.stage.config, self.tools.engine, sizes, counts))
         if self.stage.arrow:
             await self.run.write_arrow()
         await self.run.close("finished")
