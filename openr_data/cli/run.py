@@ -12,7 +12,8 @@ from openr_data.cli.console import out as console
 from openr_data.cli.console import print_json, warn
 from openr_data.cli.progress import duration, progress
 from openr_data.pipelines.config import RunOptions
-from openr_data.pipelines.stage import Stage, Summary, run_stage
+from openr_data.pipelines.plan import Stage
+from openr_data.pipelines.stage import Summary, run_stage
 
 
 def execute(stage: Stage[Any], options: RunOptions, *, dry_run: bool, as_json: bool) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openr_data.errors import InputError, RunDirError
 from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.plan import Stage
 from openr_data.problems import ProblemSource, Reject, source_kind
 from openr_data.store.codecs import plain_config
 from openr_data.store.opening import JOURNAL, directory
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunIdentity, RunRecord
-
-if TYPE_CHECKING:
-    from openr_data.pipelines.stage import Stage
 
 
 def identity_of(stage: Stage[Any], engine: str, grader: str) -> RunIdentity:

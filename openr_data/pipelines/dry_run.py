@@ -7,7 +7,7 @@ from typing import Any
 from openr_data.engines.preview import preview_prompt
 from openr_data.errors import InputError
 from openr_data.pipelines.admission import portable
-from openr_data.pipelines.stage import Stage
+from openr_data.pipelines.plan import Stage
 from openr_data.problems import Reject
 from openr_data.store.codecs import plain_config
 from openr_data.types import Problem

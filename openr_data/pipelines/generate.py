@@ -6,9 +6,10 @@ from functools import partial
 
 from openr_data.graders import grades_itself
 from openr_data.pipelines.config import GenerateConfig, RunOptions
+from openr_data.pipelines.plan import Stage, Tables, Tools
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.pipelines.sources import count_problems
-from openr_data.pipelines.stage import Stage, Summary, Tables, Tools, run_stage
+from openr_data.pipelines.stage import Summary, run_stage
 from openr_data.problems import input_hash, read_problems
 from openr_data.store.codecs import generation_tables
 from openr_data.types import Problem

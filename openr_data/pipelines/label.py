@@ -9,6 +9,7 @@ from functools import partial
 from openr_data.engines import TEMPLATES, PromptTemplate
 from openr_data.labelers import build_labeler
 from openr_data.pipelines.config import LabelRunConfig, RunOptions
+from openr_data.pipelines.plan import Stage, Tables, Tools
 from openr_data.pipelines.solving import graded_solutions
 from openr_data.pipelines.sources import (
     GradedItem,
@@ -18,7 +19,7 @@ from openr_data.pipelines.sources import (
     label_input_hash,
     label_items,
 )
-from openr_data.pipelines.stage import Stage, Summary, Tables, Tools, run_stage
+from openr_data.pipelines.stage import Summary, run_stage
 from openr_data.steps import StepFormat
 from openr_data.store.codecs import labeling_tables
 from openr_data.store.run_record import RunRecord

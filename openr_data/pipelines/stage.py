@@ -1,4 +1,4 @@
-"""One stage of a run, whatever it computes: items in, durable tables out, with one engine, one grader and one run directory.
+"""Carries out a stage, whatever it computes: items in, durable tables out, with one engine, one grader and one run directory.
 
 An item that cannot be done is set aside with its reason; the run stops when too many are, or when the engine cannot go on. What
 finished is on disk in every case, and the same command with `--resume` continues.
@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from openr_data.engines import EngineSpec
 from openr_data.engines.open import open_engine
 from openr_data.errors import ContextOverflow, EngineError, Interrupted, StorageError, TooManyFailures
-from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
+from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.pipelines.admission import check_early, identity_of, refused, reused
 from openr_data.pipelines.card import render_run_card
 from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.plan import Stage, Tools
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine
 from openr_data.pipelines.runner import Finished, finished, interruptible
@@ -31,8 +30,6 @@ from openr_data.store.journal import ReadOnlyJournal
 from openr_data.store.opening import JOURNAL
 from openr_data.store.run_dir import RunDir, open_run
 
-Item = TypeVar("Item")
-Tables = Mapping[str, Sequence[dict[str, Any]]]
 TICK = 0.5
 """Seconds between two progress reports."""
 
@@ -40,39 +37,6 @@ SAVE = 20
 """Ticks between two savings of the totals."""
 
 STOPPING = "stopping: what is in flight is finished first; press Ctrl-C again to stop at once"
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the work on an item may use."""
-
-    engine: RecordingEngine
-    grader: OpenGrader
-
-
-@dataclass(frozen=True)
-class Stage(Generic[Item]):
-    """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
-
-    `config` is what the records depend on. `total` (0: not known) is for the progress bar; `sequences` is about how many rollouts
-    one item has in flight. `reuse` are the runs that it builds on: their completions answer equal requests.
-    """
-
-    command: str
-    config: Any
-    engine: EngineSpec
-    grader: str
-    inputs: Mapping[str, str]
-    tables: tuple[str, ...]
-    shard_items: int
-    items: Callable[[], Iterator[Item | Reject]]
-    work: Callable[[Item, Tools], Awaitable[Tables]]
-    name: Callable[[Item], str]
-    total: int = 0
-    sequences: int = 4
-    title: str = ""
-    arrow: bool = False
-    reuse: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

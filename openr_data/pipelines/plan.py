@@ -1,0 +1,49 @@
+"""What a stage of a run is: where its items come from, what is done to each, and what it leaves. Carries nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from openr_data.engines import EngineSpec
+from openr_data.graders import OpenGrader
+from openr_data.pipelines.recording import RecordingEngine
+from openr_data.problems import Reject
+
+Item = TypeVar("Item")
+Tables = Mapping[str, Sequence[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the work on an item may use."""
+
+    engine: RecordingEngine
+    grader: OpenGrader
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Item]):
+    """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
+
+    `config` is what the records depend on. `total` (0: not known) is for the progress bar; `sequences` is about how many rollouts
+    one item has in flight. `reuse` are the runs that it builds on: their completions answer equal requests.
+    """
+
+    command: str
+    config: Any
+    engine: EngineSpec
+    grader: str
+    inputs: Mapping[str, str]
+    tables: tuple[str, ...]
+    shard_items: int
+    items: Callable[[], Iterator[Item | Reject]]
+    work: Callable[[Item, Tools], Awaitable[Tables]]
+    name: Callable[[Item], str]
+    total: int = 0
+    sequences: int = 4
+    title: str = ""
+    arrow: bool = False
+    reuse: tuple[Path, ...] = ()
