@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from openr_data.engines.concurrency import AdaptiveLimit, Breaker
 from openr_data.engines.endpoints import Endpoint, EndpointPool
 from openr_data.engines.http_retry import Attempts, Fault, RetryRules, backoff, retry_after
-from openr_data.engines.openai_requests import before_stop
 from openr_data.engines.openai_servers import base_url, is_loopback
 from openr_data.engines.responses import Key, PromptTooLong, Source, read_answer, server_message
 from openr_data.errors import EngineError, UsageError
@@ -340,8 +339,3 @@ def test_loopback_addresses_are_known() -> None:
     assert not any(
         is_loopback(url) for url in ("http://10.0.0.1/v1", "https://example.com/v1", "http://localhost.example.com/v1")
     )
-
-
-def test_the_first_stop_string_ends_a_text() -> None:
-    assert before_stop("one. two! three", ("!", ".")) == "one"
-    assert before_stop("one", ("!",)) == "one"

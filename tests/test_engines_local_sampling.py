@@ -37,6 +37,11 @@ def test_temperature_zero_takes_the_likeliest_and_the_first_of_equals() -> None:
     assert tokens.tolist() == [1]
 
 
+@pytest.mark.parametrize("temperature", [1e-6, 1e-38, 1e-41])
+def test_a_temperature_too_small_to_divide_by_takes_the_likeliest(temperature: float) -> None:
+    assert drawn([0.01, 0.99], filters(2, temperature=temperature)) == [1, 1]
+
+
 def test_temperature_sharpens() -> None:
     weights = np.array(PROBABILITIES) ** 2
     bounds = np.cumsum(weights / weights.sum())

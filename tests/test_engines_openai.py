@@ -117,7 +117,7 @@ def test_chat_continues_a_prefix_as_the_assistants_own_turn() -> None:
     assert (continued["continue_final_message"], continued["add_generation_prompt"]) == (True, False)
 
 
-def test_identity_names_model_revision_and_api_but_not_the_address() -> None:
+def test_identity_names_model_revision_api_and_template_but_not_the_address() -> None:
     async def identity(server: FaultServer, spec: EngineSpec) -> tuple[str, int, str, Sequence[str]]:
         async with open_openai(spec, replace(LIMITS, base_urls=(server.url,)), RULES) as engine:
             return engine.identity, engine.slots, engine.prompt("Q", ("s",)), engine.pieces("a bc  d")
@@ -125,12 +125,23 @@ def test_identity_names_model_revision_and_api_but_not_the_address() -> None:
     with fault_server() as server:
         named = asyncio.run(identity(server, replace(SPEC, model="m", revision="r")))
         found = asyncio.run(identity(server, replace(SPEC, api="chat", template="boxed", separator="|")))
-    assert named[:2] == ("openai:completions:m@r", 256)
+    assert named[:2] == ("openai:completions:m@r:plain", 256)
     assert named[3] == ["a ", "bc  ", "d"]
-    assert found[0] == "openai:chat:test-model@"
+    assert found[0] == "openai:chat:test-model@:boxed"
     assert found[2].endswith("<|user|>\nQ\n<|assistant|>\ns|")
     assert named[2] == preview_prompt(SPEC, "Q") + "s\n\n"
     assert found[2] == preview_prompt(replace(SPEC, api="chat", template="boxed"), "Q") + "s|"
+
+
+def test_a_stop_string_may_begin_in_the_prefix_and_makes_a_cut_text_whole() -> None:
+    """As it does in the local engine; a server sees only what it writes, and some leave stop strings in."""
+    after = replace(SAMPLING, stop=("8\n\nStep 2",))
+    inside = replace(SAMPLING, max_tokens=6, stop=("3 =",))
+    with fault_server() as server:
+        (none,) = draw(server, ("Step 1: 5 + 3 = 8",), sampling=after)
+        (cut,) = draw(server, sampling=inside)
+    assert (none.text, none.finish_reason) == ("", "stop")
+    assert (cut.text, cut.finish_reason) == ("Step 1: 5 + ", "stop")
 
 
 def test_an_empty_answer_after_a_prefix_is_an_answer() -> None:

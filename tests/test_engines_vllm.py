@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -197,6 +197,26 @@ def test_finish_reasons(reason: str, expected: tuple[str, str]) -> None:
     (completion,) = asyncio.run(engine.sample("Q", (), n=1, sampling=WARM))
     assert (completion.text, completion.finish_reason) == expected
     assert completion.token_count == 3
+
+
+@pytest.mark.usefixtures("names")
+def test_a_stop_string_may_begin_in_the_prefix_and_an_empty_one_stops_nothing() -> None:
+    engine, core = engine_with(lambda _, __: output(text="Question: more", reason="length"))
+    sampling = replace(WARM, stop=("", "\nQuestion:"))
+    (completion,) = asyncio.run(engine.sample("Q", ("a",), n=1, sampling=sampling))
+    assert (completion.text, completion.finish_reason, completion.token_count) == ("", "stop", 3)
+    assert core.requests[0][1].stop == ["\nQuestion:"]
+
+
+@pytest.mark.usefixtures("names")
+def test_an_option_that_vllm_refuses_is_an_error_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise ValueError("top_p must be in (0, 1], got 0.0.")
+
+    monkeypatch.setattr(sys.modules["vllm.sampling_params"], "SamplingParams", refuse)
+    engine, _ = engine_with(lambda _, __: output())
+    with pytest.raises(EngineError, match="vLLM refuses the request: top_p must be"):
+        asyncio.run(engine.sample("Q", (), n=1, sampling=WARM))
 
 
 @pytest.mark.usefixtures("names")

@@ -144,6 +144,26 @@ def test_another_run_answers_equal_requests_and_its_answer_becomes_ours() -> Non
     assert set(source.rows) < set(log.rows)
 
 
+def test_what_another_caller_drew_while_another_run_was_asked_is_not_paid_again() -> None:
+    """The second caller misses in the log, waits for the other run's journal, and by then the first caller is done."""
+
+    class Slow(Log):
+        async def lookup(self, keys: Sequence[bytes], /) -> Mapping[bytes, Completion]:
+            self.asked = getattr(self, "asked", 0) + 1
+            for _ in range(20 * (self.asked - 1)):
+                await asyncio.sleep(0)
+            return {}
+
+    engine = Counting()
+    recorder = RecordingEngine(engine, Log(), [Slow()])
+
+    async def run() -> None:
+        await asyncio.gather(*(recorder.sample("q", (), n=1, sampling=SAMPLING) for _ in range(2)))
+
+    asyncio.run(run())
+    assert len(engine.asked) == 1
+
+
 @pytest.mark.parametrize(
     "other",
     [

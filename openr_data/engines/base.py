@@ -31,7 +31,10 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """How fast, and where: never part of what a run is. `slots` bounds the sequences in flight (0: the engine's choice)."""
+    """How fast, and where: not part of what a run is. `slots` bounds the sequences in flight (0: the engine's choice).
+
+    The one exception is `max_model_len`: a shorter context cuts completions, so the engine's identity names one that is given.
+    """
 
     slots: int = 0
     device: str = "auto"
@@ -75,6 +78,15 @@ class LoadedEngine(Protocol):
     ) -> Sequence[Completion]:
         """See `openr_data.types.Engine`."""
         ...
+
+
+def context_mark(limits: EngineLimits) -> str:
+    """The end of the identity of an engine whose context was chosen.
+
+    >>> context_mark(EngineLimits(max_model_len=4096)), context_mark(EngineLimits())
+    (':4096', '')
+    """
+    return f":{limits.max_model_len}" if limits.max_model_len else ""
 
 
 def sample_seed(sampling: Sampling, prompt: str, index: int) -> int:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr_data.engines.base import EngineLimits, EngineSpec, sample_seed
+from openr_data.engines.base import EngineLimits, EngineSpec, context_mark, sample_seed
 from openr_data.engines.local_files import BUILTIN, model_digest, model_folder
 from openr_data.engines.local_text import TextSide, load_text_side
 from openr_data.engines.prompts import PromptTemplate
@@ -76,7 +76,8 @@ def _load(spec: EngineSpec, limits: EngineLimits, folder: Path) -> LocalEngine:
     if limits.max_model_len:
         model.context = min(model.context, limits.max_model_len)
     slots = limits.slots or (128 if model.device.type == "cpu" else 256)
-    identity = f"{spec.engine}:{model_digest(folder)[:32]}:{str(model.dtype).removeprefix('torch.')}"
+    kind = str(model.dtype).removeprefix("torch.") + context_mark(limits)
+    identity = f"{spec.engine}:{model_digest(folder)[:32]}:{kind}"
     return LocalEngine(identity, text, Batch(model, text, slots), small=small)
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 _GOLDEN, _MIX1, _MIX2 = (np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
+_COLDEST = 1e-5
+"""Below it the likeliest token is taken: dividing by less would end in numbers that mean nothing."""
+
 
 class Filters(NamedTuple):
     """Sampling parameters per row, each a tensor of shape (rows, 1). `filtered`: some row uses top_k or top_p."""
@@ -41,11 +44,12 @@ def uniforms(seeds: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np
 def choose(logits: torch.Tensor, draws: torch.Tensor, filters: Filters) -> tuple[torch.Tensor, torch.Tensor]:
     """The next token of each row, and its log-probability under the unfiltered model at temperature 1.
 
-    `logits` (rows, vocabulary), `draws` (rows, 1) in (0, 1). Temperature 0 takes the likeliest token (the first of equals);
-    else the cumulative distribution, in the order of the vocabulary, is inverted at the draw. Rows do not influence each other.
+    `logits` (rows, vocabulary), `draws` (rows, 1) in (0, 1). Temperature 0 (below 1e-5) takes the likeliest token, the first of
+    equals; else the cumulative distribution, in the order of the vocabulary, is inverted at the draw. Rows do not influence each
+    other.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    greedy = filters.temperature == 0
+    greedy = filters.temperature < _COLDEST
     probabilities = torch.softmax(logits / filters.temperature.masked_fill(greedy, 1.0), -1)
     if filters.filtered:
         probabilities = _filter(probabilities, filters)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openr_data.engines.prompts import Message, PromptTemplate, resolve_template
+from openr_data.engines.stops import stop_at
 from openr_data.errors import UsageError
 from openr_data.types import Steps
 
@@ -37,14 +38,8 @@ class StopRule:
     ending: NDArray[np.bool_]
 
     def cut(self, text: str) -> int | None:
-        """Where the text is to be cut: at the start of the stop string that is complete first."""
-        whole, offset = self.lead + text, len(self.lead)
-        found = []
-        for string in self.strings:
-            at = whole.find(string, max(0, offset - len(string) + 1))
-            if at >= 0:
-                found.append((at + len(string), at))
-        return max(0, min(found)[1] - offset) if found else None
+        """See `stop_at`."""
+        return stop_at(text, self.strings, self.lead)
 
 
 class TextSide:

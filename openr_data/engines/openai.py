@@ -53,8 +53,10 @@ async def open_openai(spec: EngineSpec, limits: EngineLimits, rules: RetryRules 
         text = await asyncio.to_thread(find_text_side, spec, (model, server.root))
         requests = Requests(model, spec.api, remote_template(spec, text), text)
         pool = EndpointPool(endpoints, rules)
+        # Where the tokenizer cannot be had, `auto` is another template: a run must not be resumed with other prompts.
+        identity = f"openai:{spec.api}:{model}@{spec.revision}:{requests.template.name}"
         try:
-            yield OpenAIEngine(Service(requests, pool, rules, limits.timeout), f"openai:{spec.api}:{model}@{spec.revision}")
+            yield OpenAIEngine(Service(requests, pool, rules, limits.timeout), identity)
         finally:
             pool.close()
 

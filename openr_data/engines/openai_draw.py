@@ -11,8 +11,9 @@ import httpx
 from openr_data.engines.base import sample_seed
 from openr_data.engines.endpoints import Endpoint, EndpointPool, Lease
 from openr_data.engines.http_retry import Attempts, Fault, RetryRules
-from openr_data.engines.openai_requests import Requests, before_stop
+from openr_data.engines.openai_requests import Requests
 from openr_data.engines.responses import Answer, PromptTooLong, read_answer
+from openr_data.engines.stops import stop_at
 from openr_data.errors import ContextOverflow, EngineError
 from openr_data.types import Completion, Sampling, Steps
 
@@ -134,9 +135,10 @@ class Draw:
     def _completion(self, answer: Answer) -> Completion:
         if answer.finish_reason == "error":
             return self.lost()
-        text = before_stop(answer.text, self._service.requests.stops(self._sampling))
+        cut = stop_at(answer.text, self._service.requests.stops(self._sampling), self._prompt)
         tokens = len(self._service.requests.pieces(answer.text)) if answer.tokens is None else answer.tokens
-        return Completion(text, tokens, answer.finish_reason, self._index, self._seed)
+        reason = answer.finish_reason if cut is None else "stop"  # not every server heeds stop strings, and none sees the lead
+        return Completion(answer.text[:cut], tokens, reason, self._index, self._seed)
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -79,15 +79,5 @@ class Requests:
         return {"prompt": prompt.removeprefix(opening) if isinstance(opening, str) else prompt}
 
 
-def before_stop(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first stop string: some servers leave it in.
-
-    >>> before_stop("4. Next", (" Next", "."))
-    '4'
-    """
-    ends = [end for stop in stops if (end := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
-
-
 def _transcript(messages: Sequence[Message]) -> str:
     return "".join(f"<|{message['role']}|>\n{message['content']}\n" for message in messages) + "<|assistant|>\n"

@@ -18,6 +18,7 @@ from openr_data.engines.base import EngineLimits, EngineSpec, LoadedEngine, samp
 from openr_data.engines.chain import Chain, chain_of, continue_chain, continue_line, state_of, without_answer
 from openr_data.engines.prompts import Message, PromptTemplate, resolve_template
 from openr_data.engines.script import Canned, Script, parse_script
+from openr_data.engines.stops import stop_at
 from openr_data.errors import ContextOverflow, EngineError
 from openr_data.types import Completion, Sampling, Steps
 
@@ -127,7 +128,7 @@ class ScriptedEngine:
         return Canned((separator or "\n").join(lines))
 
     def _finish(self, written: Canned, sampling: Sampling, seed: int, index: int, room: int) -> Completion:
-        text = _before_stop(written.text, (*self.template.stop, *sampling.stop))
+        text = written.text[: stop_at(written.text, (*self.template.stop, *sampling.stop))]
         reason, words = written.finish_reason, _count(text)
         if self._sample_faults:
             draw = Random(seed ^ _SAMPLE_FAULTS).random
@@ -158,11 +159,6 @@ def _lowest() -> float:
 
 def _count(text: str) -> int:
     return len(text.split()) + text[:1].isspace()
-
-
-def _before_stop(text: str, stops: Sequence[str]) -> str:
-    ends = [end for stop in stops if stop and (end := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
 
 
 def _transcript(messages: list[Message]) -> str:

@@ -21,12 +21,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr_data.engines.base import EngineLimits, EngineSpec, LoadedEngine, sample_seed
+from openr_data.engines.base import EngineLimits, EngineSpec, LoadedEngine, context_mark, sample_seed
 from openr_data.engines.builtin import WEIGHTS
 from openr_data.engines.local_files import model_digest, model_folder
 from openr_data.engines.local_text import TextSide, load_text_side
 from openr_data.engines.orphans import Watcher
 from openr_data.engines.prompts import PromptTemplate
+from openr_data.engines.stops import stop_at
 from openr_data.errors import ContextOverflow, EngineError, UsageError
 from openr_data.types import Completion, FinishReason, Sampling, Steps
 
@@ -61,7 +62,7 @@ async def open_vllm(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[Loa
     folder = await asyncio.to_thread(model_folder, spec)
     text = await asyncio.to_thread(_text_side, spec, folder)
     async with _running(spec, limits, folder) as (core, digest):
-        yield VllmEngine(core, text, f"vllm:{digest[:32]}:{_dtype(core)}")
+        yield VllmEngine(core, text, f"vllm:{digest[:32]}:{_dtype(core)}{context_mark(limits)}")
 
 
 def installed() -> bool:
@@ -143,8 +144,7 @@ class VllmEngine:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._draw(list(ids), index, sample_seed(sampling, prompt, index), sampling, room))
-                    for index in range(start, start + n)
+                    group.create_task(self._draw(prompt, list(ids), index, sampling, room)) for index in range(start, start + n)
                 ]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
@@ -157,14 +157,16 @@ class VllmEngine:
             raise ContextOverflow(f"the prompt has {len(ids)} tokens and the model's context is {self.context}")
         return min(sampling.max_tokens, self.context - len(ids))
 
-    async def _draw(self, ids: list[int], index: int, seed: int, sampling: Sampling, room: int) -> Completion:
+    async def _draw(self, prompt: str, ids: list[int], index: int, sampling: Sampling, room: int) -> Completion:
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-        params = sampling_params(sampling, (*self.template.stop, *sampling.stop), seed, room)
+        seed = sample_seed(sampling, prompt, index)
+        stops = [stop for stop in (*self.template.stop, *sampling.stop) if stop]
         output: Any = None
         try:
+            params = sampling_params(sampling, stops, seed, room)
             async for answer in self._core.generate(tokens_input(ids), params, str(next(self._names))):
                 output = answer
         except EngineDeadError as error:
@@ -173,7 +175,9 @@ class VllmEngine:
             return Completion("", 0, "error", index, seed)
         except (VLLMClientError, ValueError) as error:
             raise EngineError(f"vLLM refuses the request: {error}") from error
-        return _completion(output, index, seed)
+        completion = _completion(output, index, seed)
+        cut = stop_at(completion.text, stops, prompt)  # vLLM does not see a stop string that begins in the prompt
+        return completion if cut is None else replace(completion, text=completion.text[:cut], finish_reason="stop")
 
 
 def _completion(answer: Any, index: int, seed: int) -> Completion:

@@ -121,6 +121,8 @@ class RecordingEngine:
             for key, completion in (await source.lookup(missing)).items():
                 await self._log.adopt(key, completion)
                 known[key] = completion
+        if self._reuse and (missing := [key for key in keys if key not in known]):
+            known |= await self._log.lookup(missing)  # another caller may have paid for them meanwhile
         self.tally.reused += len(known)
         return known
 
