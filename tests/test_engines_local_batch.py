@@ -195,6 +195,17 @@ def test_little_memory_means_fewer_rows_for_long_sequences(folder: Path, monkeyp
     assert batch.slots < 32
 
 
+def test_the_last_memory_is_used_before_a_sequence_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows grow by doubling where there is room for that, and by what is needed where there is not."""
+    model, text = load(folder)
+    monkeypatch.setattr(model, "affordable_rows", lambda capacity: 320 // capacity)
+    batch = Batch(model, text, 32)
+    made = request(text, "a", sampling=Sampling(temperature=1.0, max_tokens=290, seed=1))
+    run(batch, [request(text, "b"), made])
+    assert made.done
+    assert (batch.fits(300), batch.fits(310)) == (True, False)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 def test_other_number_formats_run(folder: Path, dtype: str) -> None:
     model, text = load(folder, dtype)

@@ -123,7 +123,7 @@ class LocalEngine:
     async def sample(
         self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
     ) -> Sequence[Completion]:
-        """See `openr_data.types.Engine`. Raises `ContextOverflow` for a prompt that leaves no room for one token."""
+        """See `openr_data.types.Engine`. Raises `ContextOverflow` for a prompt that leaves no room in context or memory."""
         from openr_data.engines.local_request import Request
 
         if n < 1:
@@ -135,9 +135,12 @@ class LocalEngine:
         room = self._batch.model.context - len(ids)
         if not ids or room < 1:
             raise ContextOverflow(_overflow(len(ids), self._batch.model.context))
+        limit = min(sampling.max_tokens, room)
+        if not self._batch.fits(len(ids) + limit):
+            raise ContextOverflow(f"there is no memory for a sequence of {len(ids)} + {limit} tokens: use a shorter --max-tokens")
         stop = self._text.stop_rule((*self.template.stop, *sampling.stop), prompt)
         seeds = [sample_seed(sampling, prompt, index) for index in range(start, start + n)]
-        return await self._loop.complete(Request(ids, sampling, seeds, start, min(sampling.max_tokens, room), stop))
+        return await self._loop.complete(Request(ids, sampling, seeds, start, limit, stop))
 
 
 def _overflow(length: int, context: int) -> str:

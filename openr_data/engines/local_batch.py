@@ -52,7 +52,11 @@ class Batch:
 
     @property
     def _longest(self) -> int:
-        return _multiple(self.model.context + ROWS + 1, GRAIN)
+        return _capacity(self.model.context)
+
+    def fits(self, length: int) -> bool:
+        """Whether the memory holds one sequence of `length` tokens. One that does not must not be submitted."""
+        return self.model.affordable_rows(_capacity(length)) > 0
 
     @property
     def busy(self) -> bool:
@@ -110,10 +114,12 @@ class Batch:
 
     def _make_room(self, length: int) -> bool:
         """Whether a row holds `length` tokens, widening all rows if need be. False: wait until the present sequences are done."""
-        needed = _multiple(length + ROWS + 1, GRAIN)
+        needed = _capacity(length)
         if needed <= self._rows.capacity:
             return True
         capacity = min(max(needed, 2 * self._rows.capacity), self._longest)
+        if self.model.affordable_rows(capacity) < self._rows.count:  # no spare room, then
+            capacity = needed
         affordable = self.model.affordable_rows(capacity)
         if affordable >= self._rows.count:
             self._cache.widen(capacity)
@@ -211,6 +217,11 @@ class Batch:
         self._rows.release(row)
         if request.done:
             done[id(request)] = request
+
+
+def _capacity(length: int) -> int:
+    """Positions of a row for that many tokens: a padded prefill, and a place for the keys of rows that are not live."""
+    return _multiple(length + ROWS + 1, GRAIN)
 
 
 def _multiple(number: int, of: int) -> int:
