@@ -339,3 +339,10 @@ def test_loopback_addresses_are_known() -> None:
     assert not any(
         is_loopback(url) for url in ("http://10.0.0.1/v1", "https://example.com/v1", "http://localhost.example.com/v1")
     )
+
+
+def test_sizes_that_are_no_numbers_are_not_believed() -> None:
+    error = {"code": "context_length_exceeded", "n_prompt_tokens": "12", "n_ctx": 1.5e300, "message": "too much"}
+    with pytest.raises(PromptTooLong) as caught:
+        read_answer(400, {}, json.dumps({"error": error}).encode(), Source("http://host/v1", "KEY"), max_wait=1.0)
+    assert (caught.value.prompt, caught.value.context) == (None, None)

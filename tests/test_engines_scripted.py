@@ -295,6 +295,7 @@ def test_identity_follows_what_is_said_and_not_how_fast() -> None:
         ('{"completions": {"a": []}}', "completions cannot be"),
         ('{"completions": [{"text": "a", "finish_reason": "bored"}]}', "completions cannot be"),
         ('{"completions": [{"words": "a"}]}', "completions cannot be"),
+        ('{"completions": [{"text": "a", "token_count": -1}]}', "completions cannot be"),
     ],
 )
 def test_a_script_that_cannot_be_read_is_told_in_one_sentence(script: str, message: str) -> None:

@@ -148,7 +148,10 @@ def _finish(reason: object) -> FinishReason:
 
 
 def _tokens(usage: object) -> int | None:
-    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return _count(usage.get("completion_tokens")) if isinstance(usage, dict) else None
+
+
+def _count(count: object) -> int | None:
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 
 
@@ -157,8 +160,8 @@ def _raise_overflow(status: int, document: Mapping[str, Any] | None, message: st
     details: Mapping[str, Any] = error if isinstance(error, dict) else {}
     named = {"context_length_exceeded", "exceed_context_size_error"} & {str(details.get("code")), str(details.get("type"))}
     if named or (status in {200, 400, 413, 422} and _OVERFLOW.search(message)):
-        prompt = details.get("n_prompt_tokens") or _first(_PROMPT, message)
-        raise PromptTooLong(message, prompt, details.get("n_ctx") or _first(_CONTEXT, message))
+        prompt, context = _count(details.get("n_prompt_tokens")), _count(details.get("n_ctx"))
+        raise PromptTooLong(message, prompt or _first(_PROMPT, message), context or _first(_CONTEXT, message))
 
 
 def _first(pattern: re.Pattern[str], text: str) -> int | None:

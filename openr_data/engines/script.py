@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from hashlib import blake2b
 from typing import Literal
@@ -168,7 +168,7 @@ def _canned(value: object) -> Canned:
     canned = Canned(**value)
     if canned.finish_reason not in {"stop", "length", "error"}:
         raise ValueError
-    return canned
+    return canned if canned.token_count is None else replace(canned, token_count=_whole(canned.token_count))
 
 
 _CONVERTERS: Mapping[str, Callable[[object], object]] = {"int": _whole, "float": _number, "tuple[float, ...]": _rates}
