@@ -100,6 +100,9 @@ async def _running(spec: EngineSpec, limits: EngineLimits, folder: Path) -> Asyn
                 child.terminate()
         with suppress(Exception):
             core = await start
+            if core.output_handler:  # else it may take the end for a death, and log it
+                core.output_handler.cancel()
+                await asyncio.wait((core.output_handler,))
             await asyncio.to_thread(core.shutdown)
             core.shutdown = _nothing  # its finaliser calls it again, at times with the interpreter half gone
         watcher.close()
