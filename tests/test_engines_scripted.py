@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openr_data.engines import EngineLimits, EngineSpec
@@ -135,6 +135,7 @@ def test_a_finished_solution_gets_nothing_more() -> None:
 
 
 @given(target=st.integers(1, 30), cut=st.integers(0, 30), seed=st.integers(0, 5))
+@example(target=13, cut=12, seed=4)  # an unlikely last line, cut within the sentence that tells the answer
 @settings(max_examples=40, deadline=None)
 def test_a_prefix_that_ends_inside_a_line_is_continued_to_a_readable_solution(target: int, cut: int, seed: int) -> None:
     sampling = Sampling(temperature=1.0, max_tokens=1000, seed=seed)

@@ -186,8 +186,16 @@ def continue_line(
             lines = continue_chain(chain, script, state, draw, greedy=greedy)
             if lines and lines[0].startswith(begun):
                 return [lines[0][len(begun) :], *lines[1:]]
-    rest = continue_chain(chain, script, state_of(chain, head + begun), draw, greedy=greedy)
-    return ["", *rest] if rest else []
+    after = state_of(chain, head + begun)
+    rest = continue_chain(chain, script, after, draw, greedy=greedy)
+    return ["", *rest] if rest else [_ending(begun, after.value)]
+
+
+def _ending(begun: str, value: int) -> str:
+    """What the last line still lacks of the sentence that tells the answer; nothing for a line of another kind."""
+    told = f" = {value}. The answer is {value}"
+    shown = next((end for end in range(len(told), len(f" = {value}") - 1, -1) if begun.endswith(told[:end])), len(told))
+    return told[shown:]
 
 
 def without_answer(lines: Sequence[str]) -> list[str]:
