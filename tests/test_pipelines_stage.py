@@ -15,7 +15,7 @@ from openr_data.engines.chain import chain_problems, true_first_error
 from openr_data.engines.open import open_engine
 from openr_data.errors import EngineError, InputError, Interrupted, RunDirError, TooManyFailures, UsageError
 from openr_data.labelers import LabelConfig
-from openr_data.pipelines import stage
+from openr_data.pipelines import stage, work
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
@@ -165,14 +165,14 @@ def test_problems_that_fail_are_set_aside_and_done_by_a_resume(tmp_path: Path, m
     assert len(failures) == first.failed
     assert {each["reason"] for each in failures} == {"engine_error"}
     healthy = replace(shaky.engine, script="error=0.1,recovery=0")
-    monkeypatch.setattr(stage, "open_engine", lambda _, limits: open_engine(healthy, limits))
+    monkeypatch.setattr(work, "open_engine", lambda _, limits: open_engine(healthy, limits))
     again = generate(shaky, RunOptions(tmp_path / "run", mode="resume"))
     assert again.failed == 0
     assert again.rows == {"solutions": 48, "problems": 12}
 
 
 def test_ctrl_c_says_what_it_does_and_the_totals_count_every_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "TICK", 0.01)
+    monkeypatch.setattr(work, "TICK", 0.01)
     run = config(write_problems(tmp_path / "problems.jsonl", 20), "latency=0.02")
     told: list[str] = []
     seen: list[Snapshot] = []

@@ -1,0 +1,201 @@
+"""The work of a stage, opened: grader, engine and run directory at hand, and items done with them, one or all that are owed.
+
+Knows no signals, no command and no end of a run: who opens it decides what is done (`go`: everything; `one`: what a scheduler
+hands over) and what becomes of the run directory afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import asdict
+from typing import Any
+
+from openr_data.engines import LoadedEngine
+from openr_data.engines.open import open_engine
+from openr_data.errors import ContextOverflow, EngineError, StorageError, TooManyFailures
+from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
+from openr_data.pipelines.admission import identity_of, refused, reused
+from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.plan import Stage, Tools
+from openr_data.pipelines.progress import Snapshot
+from openr_data.pipelines.recording import RecordingEngine
+from openr_data.pipelines.runner import finished
+from openr_data.problems import Reject
+from openr_data.store.journal import ReadOnlyJournal
+from openr_data.store.opening import JOURNAL
+from openr_data.store.run_dir import RunDir, open_run
+
+TICK = 0.5
+"""Seconds between two progress reports."""
+
+SAVE = 20
+"""Ticks between two savings of the totals."""
+
+
+@asynccontextmanager
+async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Work]:
+    """Everything that the stage's items need, open until the block ends. Raises an `OpenRDataError` for what a user can act on.
+
+    Leaving the block without closing the run directory marks the run interrupted, or failed after an error.
+    """
+    async with AsyncExitStack() as stack:
+        grader = await stack.enter_async_context(GRADERS[stage.grader](GradingPolicy()))
+        engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
+        run = await _open_run_dir(stack, stage, options, engine, grader)
+        reuse = _reused_journals(stack, stage, options)
+        work = Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader))
+        try:
+            yield work
+        finally:
+            work.add_totals()
+
+
+async def _open_run_dir(
+    stack: AsyncExitStack, stage: Stage[Any], options: RunOptions, engine: LoadedEngine, grader: OpenGrader
+) -> RunDir:
+    run = await stack.enter_async_context(
+        open_run(
+            options.out,
+            identity_of(stage, engine.identity, grader.identity),
+            mode="resume" if options.mode == "resume" else "new",
+            fork_of=options.fork_of,
+            settings={"separator": engine.template.separator, "template": engine.template.name},
+        )
+    )
+    for name in run.redone:
+        options.warn(f"{name} was damaged: it is in quarantine/ and its records are made again")
+    return run
+
+
+def _reused_journals(stack: AsyncExitStack, stage: Stage[Any], options: RunOptions) -> list[ReadOnlyJournal]:
+    journals = []
+    for path in reused(stage, options):
+        journals.append(ReadOnlyJournal(path / JOURNAL))
+        stack.push_async_callback(journals[-1].close)
+    return journals
+
+
+class Work:
+    """The items of one attempt, and what is counted on the way.
+
+    `seen` counts the items that `go` has met in the input, `done` those with records in the run, `before` the ones that earlier
+    attempts have done.
+    """
+
+    def __init__(self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools) -> None:
+        self.stage, self.options, self.run, self.tools = stage, options, run, tools
+        self.seen = 0
+        self.rejected = 0
+        self.done = run.progress.count
+        self.before = self.done
+        self.last_failure: EngineError | None = None
+        self._began = time.monotonic()
+        self._counted: dict[str, int] = {}
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    async def one(self, number: int, item: Any) -> bool:
+        """Do item `number` and store it: durable when this returns. False: it could not be done and is set aside.
+
+        Any number of calls may run at once, in any order. Raises what ends a run: an engine that cannot go on, a disk that
+        takes no more, `TooManyFailures`.
+        """
+        try:
+            tables = await self.stage.work(item, self._tools_for(number))
+        except EngineError as error:
+            self._set_aside(number, self.stage.name(item), error)
+            return False
+        await self.run.finish_item(number, tables)
+        self.done += 1
+        return True
+
+    async def go(self, stop: asyncio.Event) -> None:
+        """Every item that is owed, until `stop` is set; what is in flight then is finished first."""
+        window = self.options.window or max(16, 4 * self.tools.engine.slots // max(1, self.stage.sequences))
+        try:
+            async with self._ticking(), aclosing(finished(self.owed(), self._numbered, window=window, stop=stop)) as results:
+                async for done in results:
+                    done.result()
+        finally:
+            self.add_totals()
+
+    def owed(self) -> Iterator[tuple[int, Any]]:
+        """The items that still have to be done, numbered; rejects are noted on the way."""
+        for item in self.stage.items():
+            if isinstance(item, Reject):
+                self._reject(item)
+                continue
+            number, self.seen = self.seen, self.seen + 1
+            if number not in self.run.progress:
+                yield number, item
+
+    def add_totals(self) -> None:
+        """To the totals of the run: what was counted since the last time."""
+        tally = self.tools.engine.tally
+        now = {"completions": tally.completions, "tokens": tally.tokens, "reused": tally.reused}
+        self.run.add_totals(**{name: amount - self._counted.get(name, 0) for name, amount in now.items()})
+        self._counted = now
+
+    def report(self, *, final: bool = False) -> None:
+        tally = self.tools.engine.tally
+        self.options.report(
+            Snapshot(
+                stage=self.stage.title or self.stage.command,
+                done=self.done,
+                before=self.before,
+                total=self.stage.total,
+                tokens=tally.tokens,
+                completions=tally.completions,
+                reused=tally.reused,
+                rejected=self.rejected,
+                failed=self.run.failed,
+                seconds=self.seconds,
+                final=final,
+            )
+        )
+
+    def _tools_for(self, number: int) -> Tools:
+        """What the work on item `number` may use."""
+        return self.tools
+
+    async def _numbered(self, numbered: tuple[int, Any]) -> bool:
+        return await self.one(*numbered)
+
+    def _reject(self, reject: Reject) -> None:
+        self.rejected += 1
+        if self.options.strict:
+            raise refused(reject)
+        self.run.add_reject(asdict(reject))
+
+    def _set_aside(self, number: int, name: str, error: EngineError) -> None:
+        """A prompt that is too long, or a fault that passed every retry of the engine, costs one item; any other ends the run."""
+        if not (error.retryable or isinstance(error, ContextOverflow)):
+            raise error
+        reason = "context_overflow" if isinstance(error, ContextOverflow) else "engine_error"
+        self.run.add_failure(number, {"problem_id": name, "reason": reason, "detail": str(error)[:500]})
+        self.last_failure = error
+        if self.run.failed > self.options.max_failures:
+            raise TooManyFailures(f"{self.run.failed} problems failed, the last one so: {error}; --resume tries them again")
+
+    @asynccontextmanager
+    async def _ticking(self) -> AsyncIterator[None]:
+        async def tick() -> None:
+            for count in itertools.count():
+                self.report()
+                if count % SAVE == SAVE - 1:
+                    self.add_totals()
+                    with suppress(StorageError):  # the next record meets the same disk, and ends the run
+                        await self.run.save_totals()
+                await asyncio.sleep(TICK)
+
+        ticker = asyncio.create_task(tick())
+        try:
+            yield
+        finally:
+            ticker.cancel()
