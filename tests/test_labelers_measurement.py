@@ -140,7 +140,7 @@ def test_a_node_without_a_decided_rollout_has_no_label_but_a_reason() -> None:
     measure, _ = monte_carlo(lambda _, i: "= ?" if i else cut_short("so it"))
     node = asyncio.run(measure.measure(PROBLEM, (), 3))
     assert node.label is None
-    assert why_undecided(node) == "timeout"
+    assert why_undecided(node.rollouts) == "timeout"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Values survive the journal and the tables."""
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from openr_data.store.schemas import TABLES, arrow_schema, card_features, featur
 from openr_data.types import (
     Completion,
     Cost,
+    Estimate,
     FinishReason,
     LabeledSolution,
     Labeling,
@@ -73,6 +75,8 @@ def solutions(text: st.SearchStrategy[str]) -> st.SearchStrategy[Solution]:
 
 
 labels = st.integers(1, 100).flatmap(lambda n: st.builds(StepLabel, st.integers(0, n), st.just(n)))
+shares = st.floats(0, 1)
+estimates = st.builds(Estimate, shares, st.sampled_from(["mean", "posterior"]), st.none() | shares)
 
 
 @st.composite
@@ -87,6 +91,9 @@ def labeled_solutions(draw: st.DrawFn) -> LabeledSolution:
         cost=Cost(draw(counts), draw(counts)),
         reason=draw(clean_text),
         origin=draw(st.sampled_from(["given", "rollout"])),
+        estimates=draw(st.just(()) | st.lists(estimates, min_size=size, max_size=size).map(tuple)) if size else (),
+        confidence=draw(st.none() | shares),
+        notes=draw(st.dictionaries(clean_text, clean_text, max_size=2)),
     )
 
 
@@ -176,9 +183,11 @@ def test_the_hard_reading_is_whether_a_step_stands_before_the_first_error(
 ) -> None:
     solution = Solution("s", "p", ("a", "b", "c"), Verdict("wrong", "different", "3"))
     labeled = LabeledSolution(solution, (StepLabel(1, 4), None, StepLabel(0, 4)), first_error, "omegaprm", Cost(), "x")
+    labeled = replace(labeled, estimates=(Estimate(0.25, "mean"), None, Estimate(0.0, "mean", 0.5)))
     row = codecs.labeled_row(Problem("p", "q", "a"), labeled)
     assert row["hard"] == hard
-    assert (row["hits"], row["rollouts"], row["mc"]) == ([1, None, 0], [4, None, 4], [0.25, None, 0.0])
+    assert (row["hits"], row["rollouts"]) == ([1, None, 0], [4, None, 4])
+    assert (row["mc"], row["estimator"], row["good"]) == ([0.25, None, 0.0], ["mean", None, "mean"], [None, None, 0.5])
 
 
 def test_every_table_is_declared_as_the_datasets_library_would(monkeypatch: pytest.MonkeyPatch) -> None:

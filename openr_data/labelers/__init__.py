@@ -31,15 +31,24 @@ __all__ = [
 
 def _omegaprm(config: LabelConfig, measure: MonteCarlo) -> Labeler:
     selection = Selection(config.alpha, config.beta, config.length, config.c_puct)
-    return OmegaPRM(measure, config.rollouts, config.filter_rollouts, config.searches, config.rollout_limit, selection)
+    return OmegaPRM(
+        measure,
+        config.rollouts,
+        config.filter_rollouts,
+        config.searches,
+        config.rollout_limit,
+        selection,
+        config.exact,
+        config.reuse_passing,
+    )
 
 
 def _math_shepherd(config: LabelConfig, measure: MonteCarlo) -> Labeler:
-    return MathShepherd(measure, config.rollouts, config.estimates)
+    return MathShepherd(measure, config.rollouts, config.estimates, config.exact, config.reuse_passing)
 
 
 def _mips(config: LabelConfig, measure: MonteCarlo) -> Labeler:
-    return Mips(measure, config.rollouts)
+    return Mips(measure, config.rollouts, config.exact, config.reuse_passing)
 
 
 LABELERS: Mapping[str, Callable[[LabelConfig, MonteCarlo], Labeler]] = {

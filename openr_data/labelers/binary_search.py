@@ -1,74 +1,56 @@
-"""OmegaPRM's binary search for the first error of wrong solutions (arXiv 2406.06592). Its only state is the tree."""
+"""OmegaPRM's binary search for the first error of a wrong solution (arXiv 2406.06592). Knows one path, no tree."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from openr_data.labelers.answers import with_labels
-from openr_data.labelers.monte_carlo import cost_of, why_undecided
-from openr_data.labelers.tree import Tree
-from openr_data.types import Cost, LabeledSolution, Solution, StepLabel, Steps
+from openr_data.labelers.estimates import Estimator
+from openr_data.labelers.path import Path
+from openr_data.types import Cost, LabeledSolution, Solution, StepLabel
 
 METHOD = "omegaprm"
 
 
-def bounds(path: Sequence[StepLabel | None]) -> tuple[int, int]:
-    """The longest prefix known good and the shortest longer one known bad, in steps; `path[t]` belongs to the first t steps.
+def bounds(labels: Sequence[StepLabel | None]) -> tuple[int, int]:
+    """The longest prefix known good and the shortest longer one known bad, in steps; `labels[t]` belongs to the first t steps.
 
     One hit proves a prefix and, by logic, every shorter one (its counts stay its own). The empty prefix is taken as good and
-    the whole solution, `len(path)` steps, as bad: neither is ever probed.
+    the whole solution, `len(labels)` steps, as bad: neither is ever probed.
 
     >>> bounds([None, None, StepLabel(1, 8), None, StepLabel(0, 8), None])
     (2, 4)
     """
-    good = max((t for t, label in enumerate(path) if label and label.hits), default=0)
-    bad = next((t for t in range(good + 1, len(path)) if (label := path[t]) and not label.hits), len(path))
+    good = max((t for t, label in enumerate(labels) if label and label.hits), default=0)
+    bad = next((t for t in range(good + 1, len(labels)) if (label := labels[t]) and not label.hits), len(labels))
     return good, bad
 
 
-def midpoint(path: Sequence[StepLabel | None]) -> int | None:
+def midpoint(labels: Sequence[StepLabel | None]) -> int | None:
     """The prefix to measure next, or `None` when the first error is found.
 
     >>> midpoint([None] * 8), midpoint([None] * 4 + [StepLabel(1, 4)] + [None] * 3), midpoint([StepLabel(1, 4)])
     (4, 6, None)
     """
-    good, bad = bounds(path)
+    good, bad = bounds(labels)
     return (good + bad) // 2 if bad - good > 1 else None
 
 
-async def search(tree: Tree, solutions: Sequence[Steps], rollouts: int) -> list[Cost]:
-    """Search all these wrong solutions until each has its first error, meets an undecidable prefix, or the limit is spent.
-
-    They go in step: every wave measures the midpoints of all of them at once and takes the results in the given order, so what
-    is found does not depend on timing. Returns what each one paid; a midpoint that several share is paid by the first.
-    """
-    costs = [Cost()] * len(solutions)
-    while asked := _midpoints(tree, solutions):
-        grown = await tree.grow([prefix for _, prefix in asked.values()], rollouts)
-        if not grown:
-            break
-        for text, node in grown.items():
-            payer = asked[text][0]
-            costs[payer] += cost_of([node])
-    return costs
+async def search(path: Path, k: int, *, exact: bool = False) -> None:
+    """Probe midpoints until the first error is found, a prefix cannot be decided, or the tree's limit is spent."""
+    while (middle := midpoint(path.labels(k))) is not None:
+        if await path.probe(middle, k, exact=exact) is None or not path.decided(middle, k):
+            return
 
 
-def found(tree: Tree, solution: Solution, cost: Cost) -> LabeledSolution:
-    """What the tree now says of a searched solution. Steps that were skipped keep no label; those before the error are good."""
-    path = tree.path(solution.steps)
-    middle = midpoint(path)
+def found(path: Path, solution: Solution, k: int, cost: Cost, *, exact: bool = False) -> LabeledSolution:
+    """What the path now says of its solution. Steps that were skipped keep no label; those before the error are good."""
+    labels = path.labels(k)
+    estimator: Estimator = "mean" if exact else "stopped"
+    middle = midpoint(labels)
     if middle is None:
-        return with_labels(solution, path, bounds(path)[1] - 1, "binary_search", method=METHOD, cost=cost)
-    node = tree.get(solution.steps[:middle])
-    reason = f"unknown_rollouts:{why_undecided(node)}" if node else "rollout_limit"
-    return with_labels(solution, path, None, reason, method=METHOD, cost=cost)
-
-
-def _midpoints(tree: Tree, solutions: Sequence[Steps]) -> dict[str, tuple[int, Steps]]:
-    asked: dict[str, tuple[int, Steps]] = {}
-    for payer, steps in enumerate(solutions):
-        middle = midpoint(tree.path(steps))
-        # A midpoint that is known already could not be decided: that search has ended.
-        if middle is not None and tree.get(steps[:middle]) is None:
-            asked.setdefault(tree.text(steps[:middle]), (payer, steps[:middle]))
-    return asked
+        error, reason = bounds(labels)[1] - 1, "binary_search"
+        return with_labels(solution, labels, error, reason, method=METHOD, cost=cost, estimator=estimator)
+    why = path.why_undecided(middle) if path.counts(middle).total >= k else ""
+    reason = f"unknown_rollouts:{why}" if why else "rollout_limit"
+    return with_labels(solution, labels, None, reason, method=METHOD, cost=cost, estimator=estimator)

@@ -9,6 +9,9 @@ from openr_data.errors import UsageError
 from openr_data.labelers.math_shepherd import Estimates
 from openr_data.labelers.verdicts import Truncated, Ungradable
 
+HARD_METHODS = frozenset({"math-shepherd", "omegaprm"})
+"""Methods whose label is a yes or no: one hit decides it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelConfig:
@@ -17,6 +20,10 @@ class LabelConfig:
     `rollouts` is k (N in Math-Shepherd) per measured prefix. `filter_rollouts` 0 switches the question filter off;
     `rollout_limit` 0 sets no limit; `spans` 0 keeps semantic steps, and 16 cuts a solution of average length into the paper's 16
     token spans. `estimates` is read by math-shepherd only; filter, searches, limit and selection by omegaprm only.
+
+    `exact_counts`: a fixed number of rollouts per prefix, so that hits / rollouts is unbiased; otherwise a prefix is left at its
+    first hit, which changes no hard label. `None`: exact where the method's label is a share (mips, soft estimates, readings over
+    counts), and not where it is hard. `reuse_passing`: rollouts that pass through a prefix count there too (see `Path`).
     """
 
     method: str = "omegaprm"
@@ -32,6 +39,14 @@ class LabelConfig:
     truncated: Truncated = "unknown"
     spans: int = 0
     ungradable: Ungradable = "unknown"
+    exact_counts: bool | None = None
+    reuse_passing: bool = True
+
+    @property
+    def exact(self) -> bool:
+        """Whether every probed prefix gets its full number of rollouts."""
+        hard = self.method in HARD_METHODS and self.estimates == "hard"
+        return not hard if self.exact_counts is None else self.exact_counts
 
     def checked(self, methods: Sequence[str]) -> LabelConfig:
         """Itself; raises `UsageError` naming the first value that cannot be used."""

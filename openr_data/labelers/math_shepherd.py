@@ -7,83 +7,101 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from openr_data.labelers.answers import from_answer, with_labels
-from openr_data.labelers.monte_carlo import MonteCarlo, cost_of, why_undecided
-from openr_data.labelers.tree import Tree, evidence
-from openr_data.types import Cost, LabeledSolution, Labeling, Node, Problem, Solution, StepLabel
+from openr_data.labelers.estimates import Estimator
+from openr_data.labelers.monte_carlo import MonteCarlo, concurrently
+from openr_data.labelers.path import Path, target_of
+from openr_data.labelers.tree import Tree
+from openr_data.types import LabeledSolution, Labeling, Problem, Solution, StepLabel
 
 Estimates = Literal["hard", "soft"]
 """`hard`: a right solution is its own proof and costs nothing; `soft`: its prefixes are measured as well."""
 
 
 @dataclass(frozen=True, slots=True)
+class EveryPrefix:
+    """How the prefixes of all solutions are measured: with `n` rollouts each, of right solutions too or not.
+
+    Unless `exact`, a prefix is left at its first hit, which changes no hard label. `passing`: see `Path`.
+    """
+
+    n: int
+    right_too: bool
+    exact: bool
+    passing: bool
+
+    async def path(self, tree: Tree, solution: Solution) -> Path:
+        """The measured prefixes of a solution. All depths draw in rounds, one rollout each, until each is decided."""
+        path = Path(tree, solution.steps, target=target_of(tree, solution), passing=self.passing and not self.exact)
+        if not self.wants(solution):
+            return path
+        depths = list(range(1, len(solution.steps)))
+        if self.exact:
+            await path.draw_each(depths, self.n)
+            return path
+        while open_ones := [t for t in depths if not path.decided(t, self.n)]:
+            await path.draw_each(open_ones)
+        return path
+
+    def wants(self, solution: Solution) -> bool:
+        return solution.verdict.outcome in ({"wrong", "right"} if self.right_too else {"wrong"})
+
+    @property
+    def estimator(self) -> Estimator:
+        return "mean" if self.exact else "stopped"
+
+
+@dataclass(frozen=True, slots=True)
 class MathShepherd:
     """Counts on every prefix; the hard (HE, Eq. 3) and soft (SE, Eq. 4) estimates are readings of them.
 
-    The first error of a wrong solution is its first prefix without a hit.
+    The first error of a wrong solution is its first prefix without a hit. Each prefix is a test of its own: a hit further right
+    does not overrule it, as it does in OmegaPRM's search.
     """
 
     measure: MonteCarlo
     rollouts: int = 8
     estimates: Estimates = "hard"
+    exact: bool = True
+    passing: bool = False
 
     async def __call__(self, problem: Problem, solutions: Sequence[Solution], /) -> Labeling:
-        return await label_every_prefix(
-            problem, solutions, self.measure, self.rollouts, method="math-shepherd", right_too=self.estimates == "soft"
-        )
+        every = EveryPrefix(self.rollouts, self.estimates == "soft", self.exact, self.passing)
+        return await label_every_prefix(problem, solutions, self.measure, every, method="math-shepherd")
 
 
 async def label_every_prefix(
-    problem: Problem, solutions: Sequence[Solution], measure: MonteCarlo, n: int, *, method: str, right_too: bool
+    problem: Problem, solutions: Sequence[Solution], measure: MonteCarlo, every: EveryPrefix, *, method: str
 ) -> Labeling:
-    """Measure all proper prefixes of all solutions at once. A prefix that several share is measured once; the first one pays."""
+    """Measure all proper prefixes of all solutions. A prefix that several share is measured once; the first one pays."""
     measure, solutions = measure.fitted(solutions)
     tree = Tree(problem, measure)
-    outcomes = {"wrong", "right"} if right_too else {"wrong"}
-    wanted = [solution.verdict.outcome in outcomes for solution in solutions]
-    prefixes = [
-        solution.steps[:t]
-        for solution, measured in zip(solutions, wanted, strict=True)
-        if measured
-        for t in range(1, len(solution.steps))
-    ]
-    unpaid = dict(await tree.grow(prefixes, n))
-    labelled = tuple(
-        _label(tree, solution, measured, method, unpaid) for solution, measured in zip(solutions, wanted, strict=True)
-    )
+    paths = await concurrently(every.path(tree, solution) for solution in solutions)
+    labelled = tuple(_label(every, path, solution, method) for path, solution in zip(paths, solutions, strict=True))
     return Labeling(problem.id, labelled, tree.finished())
 
 
-def _label(tree: Tree, solution: Solution, measured: bool, method: str, unpaid: dict[str, Node]) -> LabeledSolution:
-    path = tree.path(solution.steps)
-    cost = _pay(tree, solution, unpaid) if measured else Cost()
-    known = from_answer(solution, method, path)
+def _label(every: EveryPrefix, path: Path, solution: Solution, method: str) -> LabeledSolution:
+    cost, labels = path.pay(), path.labels(every.n)
+    known = from_answer(solution, method, labels)
     if known:
         return replace(known, cost=cost)
-    first = first_failure(path)
-    if first is not None:
-        return with_labels(solution, path, first, "all_prefixes", method=method, cost=cost)
-    return with_labels(solution, path, None, _why(tree, solution), method=method, cost=cost)
+    first = first_failure(labels)
+    reason = "all_prefixes" if first is not None else f"unknown_rollouts:{_why(path, labels)}"
+    return with_labels(solution, labels, first, reason, method=method, cost=cost, estimator=every.estimator)
 
 
-def first_failure(path: Sequence[StepLabel | None]) -> int | None:
+def first_failure(labels: Sequence[StepLabel | None]) -> int | None:
     """The 0-based step that ends the first prefix without a hit; `None` when a prefix before it could not be decided.
 
-    `path[t]` belongs to the first t steps; the whole solution, known to be wrong, closes the row.
+    `labels[t]` belongs to the first t steps; the whole solution, known to be wrong, closes the row.
     """
-    for step, label in enumerate(path[1:]):
+    for step, label in enumerate(labels[1:]):
         if label is None:
             return None
         if label.hits == 0:
             return step
-    return len(path) - 1
+    return len(labels) - 1
 
 
-def _pay(tree: Tree, solution: Solution, unpaid: dict[str, Node]) -> Cost:
-    texts = [tree.text(solution.steps[:t]) for t in range(1, len(solution.steps))]
-    return cost_of(unpaid.pop(text) for text in texts if text in unpaid)
-
-
-def _why(tree: Tree, solution: Solution) -> str:
-    nodes = [tree.get(solution.steps[:t]) for t in range(1, len(solution.steps))]
-    blocking = next(node for node in nodes if node is not None and evidence(node) is None)
-    return f"unknown_rollouts:{why_undecided(blocking)}"
+def _why(path: Path, labels: Sequence[StepLabel | None]) -> str:
+    return path.why_undecided(next(t for t in range(1, len(labels)) if labels[t] is None))

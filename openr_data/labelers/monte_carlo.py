@@ -103,9 +103,9 @@ def cost_of(nodes: Iterable[Node]) -> Cost:
     return Cost(len(rollouts), sum(rollout.completion.token_count for rollout in rollouts))
 
 
-def why_undecided(node: Node) -> str:
-    """The commonest reason among the undecided rollouts of a node (the first one met among equals)."""
-    reasons = Counter(rollout.verdict.reason for rollout in node.rollouts if rollout.verdict.outcome == "unknown")
+def why_undecided(rollouts: Iterable[Rollout]) -> str:
+    """The commonest reason among the undecided of these rollouts (the first one met among equals)."""
+    reasons = Counter(rollout.verdict.reason for rollout in rollouts if rollout.verdict.outcome == "unknown")
     return reasons.most_common(1)[0][0] if reasons else ""
 
 

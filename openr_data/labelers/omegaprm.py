@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from openr_data.labelers.answers import from_answer, with_labels
 from openr_data.labelers.binary_search import METHOD, found, search
-from openr_data.labelers.monte_carlo import MonteCarlo, why_undecided
+from openr_data.labelers.monte_carlo import MonteCarlo, concurrently, why_undecided
+from openr_data.labelers.path import Path, RolloutId, target_of
 from openr_data.labelers.selection import Candidate, Pool, Selection
 from openr_data.labelers.tree import Tree
 from openr_data.types import LabeledSolution, Labeling, Node, Problem, Solution
@@ -19,6 +20,7 @@ class OmegaPRM:
 
     `rollouts` is k. `filter_rollouts` (0: no filter) are the root's evidence and its part of the pool as well. `rollout_limit`
     bounds all rollouts of one problem (0: no bound). Every given solution is searched, whatever `searches` is; each gets a label.
+    Unless `exact`, a prefix is left at its first hit, which changes no first error. `passing`: see `Path`.
     """
 
     measure: MonteCarlo
@@ -27,6 +29,8 @@ class OmegaPRM:
     searches: int = 100
     rollout_limit: int = 0
     selection: Selection = field(default_factory=Selection)
+    exact: bool = True
+    passing: bool = False
 
     async def __call__(self, problem: Problem, solutions: Sequence[Solution], /) -> Labeling:
         tree = Tree(problem, self.measure, self.rollout_limit)
@@ -38,40 +42,76 @@ class OmegaPRM:
             return Labeling(problem.id, dropped, tree.finished(), skipped)
         given = await self._search_given(tree, solutions)
         own = await self._explore(tree, solutions)
-        return Labeling(problem.id, (*given, *own, *_right_rollouts(tree, solutions, root)), tree.finished())
+        return Labeling(problem.id, (*given, *own, *self._right_rollouts(tree, solutions, root)), tree.finished())
 
     async def _root(self, tree: Tree, wrong_given: bool) -> Node | None:
         # Without a filter the root's rollouts only feed the pool; with nothing to search, nothing would read them.
         n = self.filter_rollouts if wrong_given or self.searches else 0
         n = n or (self.rollouts if self.searches else 0)
-        return (await tree.grow([()], n)).get("") if n else None
+        await tree.draw((), n)
+        return tree.nodes.get("")
 
     async def _search_given(self, tree: Tree, solutions: Sequence[Solution]) -> list[LabeledSolution]:
+        """All at once, unless a limit has to be shared out: then one after the other."""
         wrong = [solution for solution in solutions if from_answer(solution, METHOD) is None]
         tree.visits[""] += len(wrong)
-        costs = await search(tree, [solution.steps for solution in wrong], self.rollouts)
-        paid = iter(costs)
-        known = [from_answer(solution, METHOD, tree.path(solution.steps)) for solution in solutions]
-        return [label or found(tree, solution, next(paid)) for solution, label in zip(solutions, known, strict=True)]
+        paths = [self._path(tree, solution, target_of(tree, solution)) for solution in wrong]
+        for path in paths:
+            path.see_all()
+        searches = [search(path, self.rollouts, exact=self.exact) for path in paths]
+        if self.rollout_limit:
+            for one in searches:
+                await one
+        else:
+            await concurrently(searches)
+        searched = iter([found(p, s, self.rollouts, p.pay(), exact=self.exact) for p, s in zip(paths, wrong, strict=True)])
+        return [self._known(tree, solution) or next(searched) for solution in solutions]
 
     async def _explore(self, tree: Tree, given: Sequence[Solution]) -> list[LabeledSolution]:
         """Select, search and maintain until the limit or an empty pool: one search after the other, each on a grown tree."""
-        pool = Pool(self.selection)
+        pool = Pool(self.selection, exact=self.exact)
         pool.forbid(tree.measure.steps.join(solution.steps) for solution in given if solution.verdict.outcome == "wrong")
         labelled: list[LabeledSolution] = []
         for _ in range(self.searches):
             pool.offer(tree)
             if tree.exhausted or (candidate := pool.pop(tree)) is None:
                 break
-            [cost] = await search(tree, [candidate.steps], self.rollouts)
-            labelled.append(_own(found(tree, _solution(tree, candidate), cost)))
+            solution = solution_of(tree, candidate)
+            path = self._path(tree, solution, RolloutId(candidate.state, candidate.rollout.completion.index))
+            path.see_all()
+            await search(path, self.rollouts, exact=self.exact)
+            labelled.append(_own(found(path, solution, self.rollouts, path.pay(), exact=self.exact)))
         return labelled
+
+    def _right_rollouts(self, tree: Tree, given: Sequence[Solution], root: Node | None) -> list[LabeledSolution]:
+        """The root's right rollouts as solutions without an error; a text that is known counts once."""
+        seen = {tree.measure.steps.join(solution.steps) for solution in given}
+        labelled: list[LabeledSolution] = []
+        for rollout in root.rollouts if root else ():
+            if rollout.verdict.outcome == "right" and rollout.completion.text not in seen:
+                seen.add(rollout.completion.text)
+                steps = tree.measure.steps.split(rollout.completion.text)
+                known = self._known(tree, solution_of(tree, Candidate("", (), rollout, steps)))
+                if known:
+                    labelled.append(_own(known))
+        return labelled
+
+    def _path(self, tree: Tree, solution: Solution, target: RolloutId | None) -> Path:
+        return Path(tree, solution.steps, target=target, passing=self.passing and not self.exact)
+
+    def _known(self, tree: Tree, solution: Solution) -> LabeledSolution | None:
+        """The label that follows from the answer, with what was measured on the way."""
+        if from_answer(solution, METHOD) is None:
+            return None
+        path = self._path(tree, solution, target_of(tree, solution))
+        path.see_all()
+        return from_answer(solution, METHOD, path.labels(self.rollouts), "mean" if self.exact else "stopped")
 
 
 def too_extreme(root: Node) -> str:
     """Why the question filter drops a question (appendix A): no right rollout, no wrong one, or none that could be decided."""
     if root.label is None:
-        return f"unknown_rollouts:{why_undecided(root)}"
+        return f"unknown_rollouts:{why_undecided(root.rollouts)}"
     if root.hits == 0:
         return "too_hard"
     return "too_easy" if root.hits == root.decided else ""
@@ -81,22 +121,8 @@ def _unsearched(solution: Solution, reason: str) -> LabeledSolution:
     return from_answer(solution, METHOD) or with_labels(solution, (), None, reason, method=METHOD)
 
 
-def _right_rollouts(tree: Tree, given: Sequence[Solution], root: Node | None) -> list[LabeledSolution]:
-    """The root's right rollouts as solutions without an error; a text that is known counts once."""
-    seen = {tree.measure.steps.join(solution.steps) for solution in given}
-    labelled: list[LabeledSolution] = []
-    for rollout in root.rollouts if root else ():
-        if rollout.verdict.outcome == "right" and rollout.completion.text not in seen:
-            seen.add(rollout.completion.text)
-            steps = tree.measure.steps.split(rollout.completion.text)
-            solution = _solution(tree, Candidate("", (), rollout, steps))
-            label = from_answer(solution, METHOD, tree.path(steps))
-            if label:
-                labelled.append(_own(label))
-    return labelled
-
-
-def _solution(tree: Tree, candidate: Candidate) -> Solution:
+def solution_of(tree: Tree, candidate: Candidate) -> Solution:
+    """A rollout of the tree as a solution of its own."""
     completion = candidate.rollout.completion
     return Solution(
         id=f"{tree.nodes[candidate.state].id}-{completion.index}",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 
+from openr_data.labelers.estimates import beta_mean
 from openr_data.labelers.tree import Tree
 from openr_data.types import Node, Rollout, Steps
 
@@ -49,24 +50,26 @@ class Candidate:
 class Pool:
     """All wrong rollouts of states with 0 < MC(s) < 1 that were not searched yet: one flat pool, no descent from the root.
 
-    A solution text enters once and leaves for good when it is selected.
+    A solution text enters once and leaves for good when it is selected. Where drawing stopped at the first hit (not `exact`),
+    MC(s) is the posterior mean, since the share of hits then says little.
     """
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, *, exact: bool = True) -> None:
         self.selection = selection
+        self.exact = exact
         self.waiting: list[Candidate] = []
         self.texts: set[str] = set()
-        self.offered: set[str] = set()
+        self.offered: dict[str, int] = {}
 
     def forbid(self, texts: Iterable[str]) -> None:
         """These whole solutions are searched elsewhere."""
         self.texts.update(texts)
 
     def offer(self, tree: Tree) -> None:
-        """Take in the wrong rollouts of the nodes that are new since the last call."""
-        for state, node in tree.nodes.items():
-            if state not in self.offered:
-                self.offered.add(state)
+        """Take in the wrong rollouts that are new since the last call."""
+        for state, node in tree.ordered():
+            if self.offered.get(state, 0) < len(node.rollouts):
+                self.offered[state] = len(node.rollouts)
                 self.waiting.extend(self._candidates(tree, state, node))
 
     def _candidates(self, tree: Tree, state: str, node: Node) -> Iterable[Candidate]:
@@ -80,8 +83,9 @@ class Pool:
 
     def pop(self, tree: Tree) -> Candidate | None:
         """Select argmax Q + U, computed now, take it out for good and count the visit of its state; `None` when none is left."""
-        values = {state: label.value for state in {c.state for c in self.waiting} if (label := tree.nodes[state].label)}
-        states = {state: mc for state, mc in values.items() if 0 < mc < 1}
+        labels = {state: label for state in {c.state for c in self.waiting} if (label := tree.nodes[state].label)}
+        mixed = {state: label for state, label in labels.items() if 0 < label.value < 1}
+        states = {state: label.value if self.exact else beta_mean(label) for state, label in mixed.items()}
         candidates = [candidate for candidate in self.waiting if candidate.state in states]
         if not candidates:
             return None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from openr_data.labelers.monte_carlo import MonteCarlo, concurrently, merge
-from openr_data.types import Node, Problem, StepLabel, Steps
+from openr_data.labelers.monte_carlo import MonteCarlo, merge
+from openr_data.types import Cost, Node, Problem, Rollout, Steps
 
 
 class Tree:
-    """Nodes keyed by the exact text of their prefix, so a prefix is measured once however many solutions share it.
+    """Nodes keyed by the exact text of their prefix: a rollout is drawn once, however many searches ask for it.
 
-    `limit` bounds all rollouts of the problem (0: no bound). It is checked before each measurement: it can be overshot by less
-    than one measurement. `visits` counts selections, N(s) of OmegaPRM.
+    `limit` bounds all rollouts of the problem (0: no bound); with one, searches go one after the other, so that the order of the
+    solutions decides what it admits. `visits` counts selections, N(s) of OmegaPRM.
     """
 
     def __init__(self, problem: Problem, measure: MonteCarlo, limit: int = 0) -> None:
@@ -23,58 +24,56 @@ class Tree:
         self.limit = limit
         self.nodes: dict[str, Node] = {}
         self.visits: Counter[str] = Counter()
-        self.rollouts = 0
+        self.count = 0
+        self._paid: Counter[str] = Counter()
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def text(self, prefix: Sequence[str]) -> str:
         return self.measure.steps.open(prefix)
 
-    def get(self, prefix: Sequence[str]) -> Node | None:
-        return self.nodes.get(self.text(prefix))
-
-    def path(self, steps: Steps) -> list[StepLabel | None]:
-        """What is known of the proper prefixes of a solution: item t belongs to its first t steps, t = 0 .. len - 1."""
-        nodes = (self.get(steps[:t]) for t in range(len(steps)))
-        return [evidence(node) if node else None for node in nodes]
+    def rollouts(self, text: str) -> tuple[Rollout, ...]:
+        node = self.nodes.get(text)
+        return node.rollouts if node else ()
 
     @property
     def exhausted(self) -> bool:
-        return 0 < self.limit <= self.rollouts
+        return 0 < self.limit <= self.count
 
-    async def grow(self, prefixes: Sequence[Steps], n: int) -> Mapping[str, Node]:
-        """Measure at once those prefixes that are not known, `n` rollouts each, as far as the limit goes; what was new, by text.
+    async def draw(self, prefix: Steps, stop: int) -> tuple[Rollout, ...]:
+        """Rollouts 0 .. stop-1 of a prefix, fewer where the limit is spent; only those that are missing are drawn, together."""
+        text = self.text(prefix)
+        async with self._turns[text]:
+            start = len(self.rollouts(text))
+            missing = min(stop - start, self.limit - self.count) if self.limit else stop - start
+            if missing > 0:
+                self._add(text, await self.measure.measure(self.problem, prefix, missing, start))
+        return self.rollouts(text)[:stop]
 
-        The order of the prefixes alone decides which ones the limit admits and the order of the nodes, never the timing.
-        """
-        unknown = list({text: prefix for prefix in prefixes if (text := self.text(prefix)) not in self.nodes}.values())
-        if self.limit:
-            unknown = unknown[: max(0, -(-(self.limit - self.rollouts) // n))]
-        grown = await concurrently(self.measure.measure(self.problem, prefix, n) for prefix in unknown)
-        return {self.text(node.prefix): self.add(node) for node in grown}
-
-    def add(self, node: Node) -> Node:
-        """Take in a measurement; one of a known prefix is merged by sample index."""
-        text = self.text(node.prefix)
-        known = self.nodes.get(text)
-        merged = merge(known, node) if known else node
-        self.nodes[text] = merged
-        self.rollouts += len(merged.rollouts) - (len(known.rollouts) if known else 0)
-        return merged
+    def pay(self, drawn: Iterable[tuple[str, int]]) -> Cost:
+        """What these first rollouts of these prefixes cost, beyond those that somebody has paid for already."""
+        cost = Cost()
+        for text, stop in drawn:
+            new = self.rollouts(text)[self._paid[text] : stop]
+            cost += Cost(len(new), sum(rollout.completion.token_count for rollout in new))
+            self._paid[text] = max(self._paid[text], stop)
+        return cost
 
     def finished(self) -> tuple[Node, ...]:
-        """All nodes in the order of measurement, with their visits and the longest measured proper prefix as parent."""
+        """All nodes, shorter prefixes first, with their visits and the longest measured proper prefix as parent."""
         parents = _parents(self.nodes)
         return tuple(
             replace(node, parent=self.nodes[parents[text]].id if text in parents else "", visits=self.visits[text])
-            for text, node in self.nodes.items()
+            for text, node in self.ordered()
         )
 
+    def ordered(self) -> list[tuple[str, Node]]:
+        """Texts and nodes in an order that does not depend on which came first."""
+        return sorted(self.nodes.items(), key=lambda item: (len(item[1].prefix), item[0]))
 
-def evidence(node: Node) -> StepLabel | None:
-    """The counts of a node, or `None` where they say nothing: a hit is a proof, no hit is evidence only if most were decided.
-
-    Without this, an engine that loses seven of eight samples would make wrong steps out of right ones.
-    """
-    return node.label if node.hits or 2 * node.decided >= len(node.rollouts) else None
+    def _add(self, text: str, node: Node) -> None:
+        known = self.nodes.get(text)
+        self.nodes[text] = merge(known, node) if known else node
+        self.count += len(node.rollouts)
 
 
 def _parents(texts: Mapping[str, Node]) -> dict[str, str]:

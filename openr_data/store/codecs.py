@@ -16,6 +16,7 @@ from openr_data.types import (
     NO_ERROR,
     Completion,
     Cost,
+    Estimate,
     LabeledSolution,
     Labeling,
     Node,
@@ -50,9 +51,7 @@ def problem_row(problem: Problem, skipped: str = "") -> Row:
             "answer": problem.answer,
             "source": problem.source,
             "difficulty": problem.difficulty,
-            "metadata": json.dumps(
-                {_clean(k): _clean(v) for k, v in problem.metadata.items()}, sort_keys=True, ensure_ascii=False
-            ),
+            "metadata": _json(problem.metadata),
             "skipped": skipped,
         },
         lossy=any(_clean(text) != text for pair in problem.metadata.items() for text in pair),
@@ -79,8 +78,9 @@ def read_solution(row: Mapping[str, Any]) -> Solution:
 
 
 def labeled_row(problem: Problem, labeled: LabeledSolution) -> Row:
-    """Counts as they were measured, beside their two readings `hard` and `mc`."""
+    """Counts as they were measured, beside their readings."""
     labels, first = labeled.labels, labeled.first_error
+    estimates = labeled.estimates or (None,) * len(labels)
     return _storable(
         {
             **_solution_fields(labeled.solution),
@@ -90,9 +90,13 @@ def labeled_row(problem: Problem, labeled: LabeledSolution) -> Row:
             "hits": [label and label.hits for label in labels],
             "rollouts": [label and label.rollouts for label in labels],
             "hard": [_before(index, first) for index in range(len(labels))],
-            "mc": [label and label.value for label in labels],
+            "mc": [estimate and estimate.value for estimate in estimates],
+            "estimator": [estimate and estimate.estimator for estimate in estimates],
+            "good": [estimate and estimate.good for estimate in estimates],
+            "confidence": labeled.confidence,
             "method": labeled.method,
             "reason": labeled.reason,
+            "notes": _json(labeled.notes),
             "origin": labeled.origin,
             "cost_rollouts": labeled.cost.rollouts,
             "cost_tokens": labeled.cost.tokens,
@@ -106,6 +110,9 @@ def read_labeled(row: Mapping[str, Any]) -> LabeledSolution:
         solution=read_solution(row),
         labels=tuple(None if rollouts is None else StepLabel(hits, rollouts) for hits, rollouts in counts),
         cost=Cost(row["cost_rollouts"], row["cost_tokens"]),
+        estimates=_read_estimates(row),
+        confidence=row["confidence"],
+        notes=json.loads(row["notes"]),
         **{name: row[name] for name in ("first_error", "method", "reason", "origin")},
     )
 
@@ -202,6 +209,16 @@ def _verdict_fields(verdict: Verdict) -> Row:
 
 def _read_verdict(row: Mapping[str, Any]) -> Verdict:
     return Verdict(row["verdict"], row["verdict_reason"], row["extracted"])
+
+
+def _json(texts: Mapping[str, str]) -> str:
+    return json.dumps({_clean(k): _clean(v) for k, v in texts.items()}, sort_keys=True, ensure_ascii=False)
+
+
+def _read_estimates(row: Mapping[str, Any]) -> tuple[Estimate | None, ...]:
+    columns = zip(row["mc"], row["estimator"], row["good"], strict=True)
+    estimates = tuple(None if value is None else Estimate(value, estimator, good) for value, estimator, good in columns)
+    return estimates if any(estimates) else ()
 
 
 def _before(index: int, first_error: int | None) -> bool | None:

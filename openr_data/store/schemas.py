@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Grows whenever a table changes in a way that an older reader would misread."""
 
 
@@ -96,9 +96,17 @@ _SPECS = (
             Column("hits", "int32", "Right answers among `rollouts`, per step.", is_list=True),
             Column("rollouts", "int32", "Decided rollouts from the prefix ending here; null: not measured.", is_list=True),
             Column("hard", "bool", "Reading: this step stands before the first error; null: not decided.", is_list=True),
-            Column("mc", "float32", "Reading: hits / rollouts; null: not measured.", is_list=True),
+            Column(
+                "mc", "float32", "Reading: estimated success probability of the prefix ending here; null: none.", is_list=True
+            ),
+            Column(
+                "estimator", "string", "How `mc` was read: mean, stopped, verdict, posterior, ...; see `Estimate`.", is_list=True
+            ),
+            Column("good", "float64", "Probability that this step stands before the first error; null: none.", is_list=True),
+            Column("confidence", "float64", "Probability of `first_error`; null where the method has none.", nullable=True),
             Column("method", "string", "The labeling method."),
             Column("reason", "string", "The evidence for `first_error`, or why it is not decided."),
+            Column("notes", "string", "What else the method has to say: a JSON object of strings."),
             Column("origin", "string", "`given`: an input solution; `rollout`: sampled by the labeler itself."),
             Column("cost_rollouts", "int64", "Rollouts sampled for these labels."),
             Column("cost_tokens", "int64", "Tokens generated for these labels."),

@@ -1,0 +1,129 @@
+"""The prefixes of one solution as one search sees them: what it drew itself, and what passed through. Knows no strategy.
+
+Two searches of one problem may run at once. Each sees only what it asked for, never what the other happens to have drawn
+already, so labels do not depend on timing; the tree below draws and keeps every rollout once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from openr_data.labelers.monte_carlo import concurrently, why_undecided
+from openr_data.labelers.tree import Tree
+from openr_data.types import NO_ROLLOUTS, Cost, Counts, Rollout, Solution, StepLabel, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutId:
+    """A rollout of the tree: sample `index` of the prefix with this text."""
+
+    text: str
+    index: int
+
+
+class Path:
+    """Depth t is the first t steps, 0 <= t < len(steps): the whole solution is never probed, its answer is known.
+
+    `passing`: a rollout from depth s whose text agrees with the solution up to depth j is a sample of every depth s .. j
+    alike (given that it passed there, its rest is a fresh draw). Two rules keep that unbiased: it never counts at a depth
+    before s, and the solution itself never counts, since it was chosen because it failed. Duplicates count each time.
+    """
+
+    def __init__(self, tree: Tree, steps: Steps, *, target: RolloutId | None = None, passing: bool = False) -> None:
+        self.tree = tree
+        self.steps = steps
+        self.target = target
+        self.texts = [tree.text(steps[:t]) for t in range(len(steps))]
+        self.drawn = [0] * len(steps)
+        self._counts = [NO_ROLLOUTS] * len(steps)
+        self._passing = passing
+
+    def counts(self, depth: int) -> Counts:
+        return self._counts[depth]
+
+    def label(self, depth: int) -> StepLabel | None:
+        """The counts as evidence: `None` without a decided rollout, or without a hit where most rollouts are undecided."""
+        return evidence(self._counts[depth])
+
+    def see_all(self) -> None:
+        """Take in everything that the tree holds by now; only where no other search of the problem is going on."""
+        for depth, text in enumerate(self.texts):
+            rollouts = self.tree.rollouts(text)
+            for rollout in rollouts[self.drawn[depth] :]:
+                self._count(depth, rollout)
+            self.drawn[depth] = max(self.drawn[depth], len(rollouts))
+
+    async def draw(self, depth: int, n: int = 1) -> tuple[Rollout, ...]:
+        """The next `n` rollouts of a depth, asked for together. Fewer where the tree's limit is spent."""
+        first = self.drawn[depth]
+        rollouts = (await self.tree.draw(self.steps[:depth], first + n))[first : first + n]
+        for rollout in rollouts:
+            self._count(depth, rollout)
+        self.drawn[depth] = first + len(rollouts)
+        return rollouts
+
+    async def draw_each(self, depths: Iterable[int], n: int = 1) -> None:
+        """The next `n` rollouts of several depths at once; counted in the order of the depths, whatever comes first."""
+        wanted = list(depths)
+        await concurrently(self.tree.draw(self.steps[:t], self.drawn[t] + n) for t in wanted)
+        for depth in wanted:
+            await self.draw(depth, n)
+
+    async def probe(self, depth: int, k: int, *, exact: bool = False) -> StepLabel | None:
+        """Is this prefix good? Draw until the first hit or until `k` rollouts are counted; `exact`: `k` of its own, together.
+
+        Stopping at the first hit asks the same samples in the same order, so whether there is a hit among k is the same.
+        """
+        if exact:
+            await self.draw(depth, k - self.drawn[depth])
+            return self.label(depth)
+        while not self.decided(depth, k) and await self.draw(depth):
+            pass
+        return self.label(depth)
+
+    def decided(self, depth: int, k: int) -> bool:
+        """Is there a hit, or are `k` rollouts counted?"""
+        return self._counts[depth].hits > 0 or self._counts[depth].total >= k
+
+    def why_undecided(self, depth: int) -> str:
+        return why_undecided(self.tree.rollouts(self.texts[depth])[: self.drawn[depth]])
+
+    def pay(self) -> Cost:
+        """What this path drew first; call it for one path after the other, in a fixed order."""
+        return self.tree.pay((self.texts[t], self.drawn[t]) for t in range(1, len(self.steps)))
+
+    def labels(self, k: int) -> list[StepLabel | None]:
+        """What is known of each depth after probing with `k`: a few passing failures alone are no evidence yet."""
+        return [self.label(t) if self.decided(t, k) else None for t in range(len(self.steps))]
+
+    def _count(self, depth: int, rollout: Rollout) -> None:
+        if self.target == RolloutId(self.texts[depth], rollout.completion.index):
+            return
+        for t in range(depth, self._follows(depth, rollout) + 1):
+            self._counts[t] = self._counts[t].adding(rollout.verdict.outcome)
+
+    def _follows(self, depth: int, rollout: Rollout) -> int:
+        """The deepest depth that the rollout passes through."""
+        if not self._passing:
+            return depth
+        start, text = len(self.texts[depth]), rollout.completion.text
+        while depth + 1 < len(self.steps) and text.startswith(self.texts[depth + 1][start:]):
+            depth += 1
+        return depth
+
+
+def evidence(counts: Counts) -> StepLabel | None:
+    """The counts as a label, or `None` where they say nothing: a hit is a proof, no hit is evidence only if most were decided.
+
+    Without this, an engine that loses seven of eight samples would make wrong steps out of right ones.
+    """
+    return counts.label if counts.hits or 2 * counts.decided >= counts.total else None
+
+
+def target_of(tree: Tree, solution: Solution) -> RolloutId | None:
+    """The rollout of the root that this solution is, if it is one: the same sample index with the same text."""
+    rollouts = tree.rollouts("")
+    if solution.index < len(rollouts) and rollouts[solution.index].completion.text == tree.measure.steps.join(solution.steps):
+        return RolloutId("", solution.index)
+    return None
