@@ -96,12 +96,8 @@ _SPECS = (
             Column("hits", "int32", "Right answers among `rollouts`, per step.", is_list=True),
             Column("rollouts", "int32", "Decided rollouts from the prefix ending here; null: not measured.", is_list=True),
             Column("hard", "bool", "Reading: this step stands before the first error; null: not decided.", is_list=True),
-            Column(
-                "mc", "float32", "Reading: estimated success probability of the prefix ending here; null: none.", is_list=True
-            ),
-            Column(
-                "estimator", "string", "How `mc` was read: mean, stopped, verdict, posterior, ...; see `Estimate`.", is_list=True
-            ),
+            Column("mc", "float64", "Reading: estimated success probability of this prefix; null: none.", is_list=True),
+            Column("estimator", "string", "How `mc` was read: mean, stopped, verdict, posterior, ...", is_list=True),
             Column("good", "float64", "Probability that this step stands before the first error; null: none.", is_list=True),
             Column("confidence", "float64", "Probability of `first_error`; null where the method has none.", nullable=True),
             Column("method", "string", "The labeling method."),
