@@ -88,7 +88,7 @@ def test_temperature_zero_draws_the_likelier_step_whatever_the_seed() -> None:
 
 def test_hand_worked_values() -> None:
     # u = 1/2, rho = 1/4. One step left: Vg = 1/2, Vb = 1/4. Two: Vg = 1/2*1/2 + 1/2*1/4 = 3/8, Vb = 1/4*1/2 + 3/4*1/4 = 5/16.
-    assert values(Script(error=(0.5,), recovery=(0.25,)), 2) == ((0.375, 0.3125), (0.5, 0.25), (1.0, 0.0))
+    assert values(Script(error=(0.5,), recovery=(0.25,)), Chain(1, 1, 2)) == ((0.375, 0.3125), (0.5, 0.25), (1.0, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_samples_succeed_as_often_as_the_recursion_says(script: str, prefix: Ste
 @settings(max_examples=40, deadline=None)
 def test_the_error_rate_is_solved_for_the_success_asked_for(success: float, rho: float, steps: int) -> None:
     script = Script(success=success, recovery=(rho,))
-    assert len(error_rates(script, steps)) == steps
-    assert values(script, steps)[0][0] == pytest.approx(success, abs=1e-9)
+    assert len(error_rates(script, Chain(1, 1, steps))) == steps
+    assert values(script, Chain(1, 1, steps))[0][0] == pytest.approx(success, abs=1e-9)
 
 
 def test_the_oracle_finds_where_the_state_first_turns() -> None:

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zlib import crc32
 
+from openr_data.engines.difficulty import backward, rates
 from openr_data.engines.script import DEFAULT_STEPS, Script
 from openr_data.types import NO_ERROR, Problem, Steps
+
+Ungradable = Literal["unknown", "wrong"]
 
 _QUESTION = re.compile(r"Start with (\d+) and add (\d+), (\d+) times\.")
 _STEP = re.compile(r"Step (\d+):[^\n]*?= (-?\d+)")
@@ -44,15 +47,21 @@ _UNDECIDED = "Hmm, let me think about it once more."
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Start with `start` and add `add`, `steps` times."""
+    """Start with `start` and add `add`, `steps` times. `number` tells texts apart that ask for no chain."""
 
     start: int
     add: int
     steps: int
+    number: int = 0
 
     def value(self, step: int) -> int:
         """The right value after that many steps."""
         return self.start + self.add * step
+
+    @property
+    def key(self) -> str:
+        """What the difficulty of a question is drawn from."""
+        return f"{self.start} {self.add} {self.steps} {self.number}"
 
     @property
     def question(self) -> str:
@@ -70,6 +79,7 @@ class State(NamedTuple):
     value: int
 
 
+@lru_cache(maxsize=4096)
 def chain_of(question: str, steps: int = DEFAULT_STEPS) -> Chain:
     """The chain that a question asks for; any other text stands for some chain of that many steps, always the same.
 
@@ -80,14 +90,19 @@ def chain_of(question: str, steps: int = DEFAULT_STEPS) -> Chain:
     if match:
         return Chain(int(match[1]), int(match[2]), int(match[3]))
     number = crc32(question.encode("utf-8", "surrogatepass"))
-    return Chain(10 + number % 90, 2 + number // 90 % 9, steps)
+    return Chain(10 + number % 90, 2 + number // 90 % 9, steps, number)
 
 
-def chain_problems(count: int, *, seed: int = 0, steps: tuple[int, int] = (5, 12)) -> Iterator[Problem]:
-    """Problems of the domain, one at a time: lengths uniform in `steps` (both ends included), ids `chain-<number>`."""
+def chain_problems(
+    count: int, *, seed: int = 0, steps: tuple[int, int] = (5, 12), starts: tuple[int, int] = (10, 99)
+) -> Iterator[Problem]:
+    """Problems of the domain, one at a time: lengths uniform in `steps` (both ends included), ids `chain-<number>`.
+
+    The default `starts` give 990 questions of each length: more of them, for independent questions, need wider ones.
+    """
     random = Random(seed)
     for number in range(count):
-        chain = Chain(random.randint(10, 99), random.randint(2, 12), random.randint(*steps))
+        chain = Chain(random.randint(*starts), random.randint(2, 12), random.randint(*steps))
         yield Problem(f"chain-{number}", chain.question, chain.answer, source="chain", difficulty=str(chain.steps))
 
 
@@ -116,36 +131,33 @@ def true_first_error(question: str, steps: Sequence[str]) -> int:
     return NO_ERROR
 
 
-def success_probability(script: Script, question: str, prefix: Steps = ()) -> float:
-    """The exact probability V that the policy ends right from a prefix (complete steps), at temperature above 0, without faults.
+def success_probability(script: Script, question: str, prefix: Steps = (), *, ungradable: Ungradable = "unknown") -> float:
+    """The exact probability V that a completion from a prefix (complete steps) ends right, at temperature above 0.
 
-    By backward recursion over the remaining steps: Vg[t] = (1-u) Vg[t+1] + u Vb[t+1] and
-    Vb[t] = rho Vg[t+1] + (1-rho) Vb[t+1], with Vg = 1 and Vb = 0 at the end.
+    By backward recursion over the remaining steps (`openr_data.engines.difficulty`). A completion without an answer (`garbage`)
+    counts as `ungradable` says: `unknown` leaves it out, so V is that of the completions with an answer; `wrong` counts it in.
+    Lost and truncated completions are left out.
 
     >>> success_probability(Script(error=(0.5,), recovery=(0.25,)), "Start with 5 and add 3, 2 times.")
     0.375
+    >>> success_probability(Script(error=(0.5,), garbage=0.5), "Start with 5 and add 3, 1 times.", ungradable="wrong")
+    0.25
     """
     chain = chain_of(question, script.steps)
     step, value = state_of(chain, "\n".join(prefix))
-    good, bad = values(script, chain.steps)[min(step, chain.steps)]
-    return good if value == chain.value(step) else bad
+    good, bad = values(script, chain)[min(step, chain.steps)]
+    told = 1.0 if ungradable == "unknown" or step >= chain.steps else 1.0 - script.garbage
+    return told * (good if value == chain.value(step) else bad)
 
 
-def values(script: Script, steps: int) -> tuple[tuple[float, float], ...]:
-    """(Vg[t], Vb[t]) for t = 0 .. steps."""
-    return _values(error_rates(script, steps), _extend(script.recovery, steps))
+def values(script: Script, chain: Chain) -> tuple[tuple[float, float], ...]:
+    """(Vg[t], Vb[t]) for t = 0 .. steps: what the right and the wrong state are worth after t steps."""
+    return backward(*rates(script, chain.steps, chain.key))
 
 
-def error_rates(script: Script, steps: int) -> tuple[float, ...]:
-    """The u of each step of a chain of that length."""
-    if not script.success:
-        return _extend(script.error, steps)
-    return (_solve_error(script.success, _extend(script.recovery, steps)),) * steps
-
-
-def recovery_rates(script: Script, steps: int) -> tuple[float, ...]:
-    """The rho of each step of a chain of that length."""
-    return _extend(script.recovery, steps)
+def error_rates(script: Script, chain: Chain) -> tuple[float, ...]:
+    """The u of each step."""
+    return rates(script, chain.steps, chain.key)[0]
 
 
 def continue_chain(chain: Chain, script: Script, state: State, draw: Callable[[], float], *, greedy: bool = False) -> list[str]:
@@ -153,19 +165,20 @@ def continue_chain(chain: Chain, script: Script, state: State, draw: Callable[[]
 
     `draw` gives uniform numbers in [0, 1). Greedy: the likelier of two steps each time.
     """
-    errors, repairs = error_rates(script, chain.steps), recovery_rates(script, chain.steps)
+    errors, repairs = rates(script, chain.steps, chain.key)
     step, value = state
+    start, add, steps = chain.start, chain.add, chain.steps
     lines: list[str] = []
-    while step < chain.steps:
-        good = value == chain.value(step)
+    while step < steps:
+        good = value == start + add * step
         chance, rate = (0.5 if greedy else draw()), (errors if good else repairs)[step]
         before, step = value, step + 1
         if good:
-            value += chain.add + (1 + int(draw() * 9) if chance < rate else 0)
+            value += add + (1 + int(draw() * 9) if chance < rate else 0)
         else:
-            value = chain.value(step) if chance < rate else value + chain.add
-        repaired = not good and value == chain.value(step)
-        work = f"wait, {chain.start} + {step} * {chain.add}" if repaired else f"{before} + {chain.add}"
+            value = start + add * step if chance < rate else value + add
+        repaired = not good and value == start + add * step
+        work = f"wait, {start} + {step} * {add}" if repaired else f"{before} + {add}"
         lines.append(_line(script, step, work, value, draw))
     if lines:
         lines[-1] += f". The answer is {value}"
@@ -206,32 +219,5 @@ def without_answer(lines: Sequence[str]) -> list[str]:
 def _line(script: Script, step: int, work: str, value: int, draw: Callable[[], float]) -> str:
     opening = _OPENINGS[int(draw() * script.phrasings)] if script.phrasings > 1 else ""
     line = f"Step {step}: {opening}{work} = {value}"
-    short = script.tokens_per_step - len(line.split())
+    short = script.tokens_per_step and script.tokens_per_step - len(line.split())
     return line if short <= 0 else line.replace(": ", ": " + "well " * short, 1)
-
-
-@lru_cache(maxsize=1024)
-def _extend(rates: tuple[float, ...], steps: int) -> tuple[float, ...]:
-    return rates[:steps] + rates[-1:] * max(0, steps - len(rates))
-
-
-@lru_cache(maxsize=1024)
-def _values(errors: tuple[float, ...], repairs: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
-    backward = [(1.0, 0.0)]
-    for u, rho in zip(reversed(errors), reversed(repairs), strict=True):
-        good, bad = backward[-1]
-        backward.append(((1 - u) * good + u * bad, rho * good + (1 - rho) * bad))
-    return tuple(reversed(backward))
-
-
-@lru_cache(maxsize=1024)
-def _solve_error(success: float, repairs: tuple[float, ...]) -> float:
-    # Vg[0] falls as u grows while Vg >= Vb, so halving finds u; a success rate below the reach of u = 1 gives u = 1.
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        if _values((middle,) * len(repairs), repairs)[0][0] > success:
-            low = middle
-        else:
-            high = middle
-    return high

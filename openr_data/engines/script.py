@@ -15,6 +15,8 @@ from openr_data.types import FinishReason
 DEFAULT_STEPS = 8
 _RATES = ("fail", "fatal", "lost", "truncate", "garbage", "slow", "success")
 _SPEED = frozenset({"latency", "token_latency", "slow", "slow_seconds", "slots", "fail", "fail_times", "crash_after", "crash"})
+_LATER = frozenset({"vary", "uneven"})
+_MOST_UNEVEN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,10 @@ class Script:
     Policy (see `openr_data.engines.chain`): `steps` is the length of a chain where the question does not say one; `error` the
     probability u of a wrong step from a right state and `recovery` the probability rho of a right step from a wrong state, each
     one number or one per step (the last repeats); `success`, when given, replaces `error` by the constant u that makes a chain
-    from the question alone end right that often; `phrasings` (1-16) equally likely wordings of a step; `tokens_per_step` pads
-    a step to that many tokens.
+    from the question alone end right that often. `vary=1` draws `success` for each question, from Beta(1.2, 1.2) cut to
+    (.05, .95); `uneven` (0: not at all; 1: exponential; 5: a few hard steps carry nearly all the error) makes steps differ by
+    powers of exponential draws. Both are drawn from a hash of the question. `phrasings` (1-16) equally likely wordings of a
+    step; `tokens_per_step` pads a step to that many tokens.
     Speed: every sample takes `latency` + `token_latency` per token, in one of `slots` places; `slow` of them take
     `slow_seconds` more.
     Faults per sample: `lost` (finish reason `error`), `truncate` (finish reason `length`), `garbage` (no final answer).
@@ -49,6 +53,8 @@ class Script:
     error: tuple[float, ...] = (0.08,)
     recovery: tuple[float, ...] = (0.02,)
     success: float = 0.0
+    vary: int = 0
+    uneven: float = 0.0
     phrasings: int = 1
     tokens_per_step: int = 0
     latency: float = 0.0
@@ -70,11 +76,15 @@ class Script:
     @property
     def digest(self) -> str:
         """Of everything that decides what completions say; speed and passing faults are left out."""
-        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _SPEED}
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _SPEED and not self._later(f.name)}
         told["completions"] = [
             (key, [(c.text, c.finish_reason, c.token_count) for c in value]) for key, value in sorted(self.completions.items())
         ]
         return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+    def _later(self, name: str) -> bool:
+        """Fields that came later count only when they are used: older scripts keep their digest, and with it their journals."""
+        return name in _LATER and not getattr(self, name)
 
 
 def parse_script(text: str) -> Script:
@@ -91,9 +101,19 @@ def parse_script(text: str) -> Script:
     for name in _RATES:
         if not 0.0 <= getattr(script, name) <= 1.0:
             raise UsageError(f"the script's {name} is a probability: give a number from 0 to 1")
+    _check_difficulty(script)
     if not 1 <= script.phrasings <= 16 or script.steps < 1 or script.slots < 1:
         raise UsageError("the script needs steps and slots of at least 1 and phrasings from 1 to 16")
     return script
+
+
+def _check_difficulty(script: Script) -> None:
+    if script.vary > 1 or script.uneven > _MOST_UNEVEN:
+        raise UsageError(f"the script's vary is 0 or 1, and its uneven at most {_MOST_UNEVEN:.0f}")
+    if script.vary and script.success:
+        raise UsageError("the script has success, one number for every question, and vary, which draws it for each: give one")
+    if script.uneven and not (script.vary or script.success):
+        raise UsageError("the script's uneven shares out a success probability among the steps: give success or vary=1 too")
 
 
 def _json_object(text: str) -> Mapping[str, object]:

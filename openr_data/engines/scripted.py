@@ -128,7 +128,9 @@ class ScriptedEngine:
         return Canned((separator or "\n").join(lines))
 
     def _finish(self, written: Canned, sampling: Sampling, seed: int, index: int, room: int) -> Completion:
-        text = written.text[: stop_at(written.text, (*self.template.stop, *sampling.stop))]
+        text = written.text
+        if stops := (*self.template.stop, *sampling.stop):
+            text = text[: stop_at(text, stops)]
         reason, words = written.finish_reason, _count(text)
         if self._sample_faults:
             draw = Random(seed ^ _SAMPLE_FAULTS).random
