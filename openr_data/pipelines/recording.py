@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from typing import Protocol
 
 from openr_data.engines import LoadedEngine, PromptTemplate, sample_seed
 from openr_data.pipelines.runner import gather_or_cancel
+from openr_data.pipelines.scheduler import Order, Scheduler
 from openr_data.types import Completion, Sampling, Steps
 
 
@@ -63,7 +66,16 @@ class RecordingEngine:
         self._log = log
         self._reuse = reuse
         self._requests: dict[bytes, Request] = {}
+        self._calls = count()
+        self._item = 0
+        self.scheduler = Scheduler(lambda: engine.slots)
         self.tally = Tally()
+
+    def for_item(self, number: int) -> RecordingEngine:
+        """The same engine for the work on item `number`: its sequences go before those of later items."""
+        view = copy(self)
+        view._item = number
+        return view
 
     @property
     def identity(self) -> str:
@@ -87,13 +99,17 @@ class RecordingEngine:
         self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
     ) -> Sequence[Completion]:
         """Samples are asked for one by one, so that each is durable as soon as it is finished."""
+        call = next(self._calls)
         prompt = self._engine.prompt(question, prefix)
         keys = {index: self.key(prompt, sampling, index) for index in range(start, start + n)}
         known = await self._known(list(keys.values()))
 
         async def one(index: int) -> Completion:
             key = keys[index]
-            return known[key] if key in known else await self._shared(key, question, prefix, sampling, index)
+            if key in known:
+                return known[key]
+            order = Order(self._item, -len(prefix), call, index)
+            return await self._shared(key, question, prefix, sampling, order)
 
         return await gather_or_cancel([one(index) for index in keys])
 
@@ -126,11 +142,11 @@ class RecordingEngine:
         self.tally.reused += len(known)
         return known
 
-    async def _shared(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, index: int) -> Completion:
+    async def _shared(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, order: Order) -> Completion:
         """Two callers that want the same sample at the same time wait for one request; it is aborted when nobody waits."""
         request = self._requests.get(key)
         if request is None:
-            request = self._requests[key] = Request(asyncio.create_task(self._draw(key, question, prefix, sampling, index)))
+            request = self._requests[key] = Request(asyncio.create_task(self._draw(key, question, prefix, sampling, order)))
         request.waiters += 1
         try:
             return await asyncio.shield(request.task)
@@ -138,10 +154,15 @@ class RecordingEngine:
             request.waiters -= 1
             if not request.waiters:
                 request.task.cancel()
-                self._requests.pop(key, None)
+                if self._requests.get(key) is request:
+                    del self._requests[key]
 
-    async def _draw(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, index: int) -> Completion:
-        (completion,) = await self._engine.sample(question, prefix, n=1, sampling=sampling, start=index)
+    async def _draw(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, order: Order) -> Completion:
+        await self.scheduler.acquire(order)
+        try:
+            (completion,) = await self._engine.sample(question, prefix, n=1, sampling=sampling, start=order.index)
+        finally:
+            self.scheduler.release()
         if completion.finish_reason != "error":
             await self._log.record(key, completion)
         self.tally.add(completion)

@@ -10,8 +10,8 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import asdict
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, replace
 from typing import Any
 
 from openr_data.engines import LoadedEngine
@@ -23,7 +23,7 @@ from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage, Tools
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine
-from openr_data.pipelines.runner import finished
+from openr_data.pipelines.scheduler import Gate
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
 from openr_data.store.opening import JOURNAL
@@ -83,11 +83,12 @@ class Work:
     """The items of one attempt, and what is counted on the way.
 
     `seen` counts the items that `go` has met in the input, `done` those with records in the run, `before` the ones that earlier
-    attempts have done.
+    attempts have done. `gate` says when the engine has room for another item (`await work.gate.room()`).
     """
 
     def __init__(self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools) -> None:
         self.stage, self.options, self.run, self.tools = stage, options, run, tools
+        self.gate = Gate(tools.engine.scheduler, most=options.window)
         self.seen = 0
         self.rejected = 0
         self.done = run.progress.count
@@ -106,22 +107,34 @@ class Work:
         Any number of calls may run at once, in any order. Raises what ends a run: an engine that cannot go on, a disk that
         takes no more, `TooManyFailures`.
         """
+        self.gate.opened(number)
         try:
             tables = await self.stage.work(item, self._tools_for(number))
+            await self.run.finish_item(number, tables)
         except EngineError as error:
             self._set_aside(number, self.stage.name(item), error)
             return False
-        await self.run.finish_item(number, tables)
+        finally:
+            self.gate.closed(number)
         self.done += 1
         return True
 
     async def go(self, stop: asyncio.Event) -> None:
-        """Every item that is owed, until `stop` is set; what is in flight then is finished first."""
-        window = self.options.window or max(16, 4 * self.tools.engine.slots // max(1, self.stage.sequences))
+        """Every item that is owed, until `stop` is set; what is in flight then is finished first.
+
+        Items are opened as the engine has room for their sequences, and nothing waits for the end of another item.
+        """
+        owed = self.owed()
         try:
-            async with self._ticking(), aclosing(finished(self.owed(), self._numbered, window=window, stop=stop)) as results:
-                async for done in results:
-                    done.result()
+            async with self._ticking(), asyncio.TaskGroup() as group:
+                while True:
+                    await self.gate.room()
+                    if stop.is_set() or (numbered := next(owed, None)) is None:
+                        break
+                    self.gate.opened(numbered[0])
+                    group.create_task(self.one(*numbered))
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         finally:
             self.add_totals()
 
@@ -162,10 +175,7 @@ class Work:
 
     def _tools_for(self, number: int) -> Tools:
         """What the work on item `number` may use."""
-        return self.tools
-
-    async def _numbered(self, numbered: tuple[int, Any]) -> bool:
-        return await self.one(*numbered)
+        return replace(self.tools, engine=self.tools.engine.for_item(number))
 
     def _reject(self, reject: Reject) -> None:
         self.rejected += 1
