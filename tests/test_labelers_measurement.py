@@ -259,12 +259,18 @@ def test_counts_add_only_where_the_sample_indices_differ() -> None:
         merge(first, other)
 
 
-def test_a_tree_merges_measurements_and_counts_a_rollout_once() -> None:
-    measure, _ = monte_carlo(lambda *_: WRONG)
+def test_a_tree_draws_a_rollout_once_however_often_it_is_asked_for() -> None:
+    measure, engine = monte_carlo(lambda *_: WRONG)
     tree = Tree(PROBLEM, measure)
-    for start in (0, 1):
-        tree.add(asyncio.run(measure.measure(PROBLEM, ("a",), 2, start=start)))
-    assert tree.rollouts == 3
+
+    async def ask(*stops: int) -> list[list[int]]:
+        drawn = await asyncio.gather(*(tree.draw(("a",), stop) for stop in stops))
+        return [[rollout.completion.index for rollout in rollouts] for rollouts in drawn]
+
+    assert asyncio.run(ask(2)) == [[0, 1]]
+    assert asyncio.run(ask(1, 3, 2, 3)) == [[0], [0, 1, 2], [0, 1], [0, 1, 2]]
+    assert engine.calls == [(("a",), 2, 0), (("a",), 1, 2)]
+    assert tree.count == 3
     assert [node.label for node in tree.finished()] == [StepLabel(0, 3)]
 
 
@@ -394,7 +400,7 @@ def test_the_same_labeler_runs_on_token_spans() -> None:
     text = "abcd\nefgh\n= 41"
     bad_from = text.index("g")
     engine = Scripted(lambda prefix, _: " = 42" if len("".join(prefix)) <= bad_from else " = 41")
-    config = LabelConfig("math-shepherd", rollouts=2, spans=7)
+    config = LabelConfig("math-shepherd", rollouts=2, spans=7, exact_counts=True)
     labeler = build_labeler(config, engine, grade, SAMPLING, LINES, pieces=list)
     [label] = asyncio.run(labeler(PROBLEM, [wrong])).solutions
     assert label.solution.steps == ("ab", "cd", "\ne", "fg", "h\n", "= ", "41")

@@ -143,8 +143,7 @@ def node(prefix: Steps, right: int, *wrong: tuple[str, int]) -> Node:
 
 def pool_of(*nodes: Node, selection: Selection | None = None) -> tuple[Pool, Tree]:
     tree = Tree(PROBLEM, MonteCarlo(Scripted(hits({})), grade, SAMPLING, LINES))
-    for one in nodes:
-        tree.add(one)
+    tree.nodes.update((tree.text(one.prefix), one) for one in nodes)
     pool = Pool(selection or Selection())
     pool.offer(tree)
     return pool, tree
@@ -329,17 +328,37 @@ def test_a_rollout_with_the_text_of_a_given_solution_is_not_searched_again() -> 
     assert len(labelling.solutions) == 2
 
 
-def test_a_known_prefix_is_not_sampled_again_and_bounds_the_search_of_others() -> None:
-    table = {(): 2, X[:4]: 1, X[:5]: 3, X[:6]: 2, X[:7]: 0}
-    fork = (*X[:6], "y7", "y8", "y9", "no")
-    labeler, engine = omegaprm(hits(table | {fork[:7]: 3, fork[:8]: 0}))
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_given_solutions_share_their_rollouts_and_the_first_one_pays(limit: int) -> None:
+    table = {(): 2, X[:4]: 1, X[:6]: 2, X[:7]: 0}
+    fork = (*X[:6], "y7", "no")
+    labeler, engine = omegaprm(hits(table | {fork[:7]: 3}), rollout_limit=limit)
     labelling = label(labeler, solution(*X), solution(*fork))
     called = [prefix for prefix, _ in engine.calls]
     assert len(called) == len(set(called))
     first, second = labelling.solutions[:2]
-    assert second.first_error == 7
-    assert second.labels[3] == first.labels[3] == StepLabel(1, 4)
-    assert first.cost.rollouts + second.cost.rollouts + 4 == cost_of(labelling.nodes).rollouts
+    assert (first.first_error, second.first_error) == (6, 7)
+    assert second.labels[:6] == first.labels[:6] == (None, None, None, StepLabel(1, 4), None, StepLabel(2, 4))
+    assert (first.cost.rollouts, second.cost.rollouts) == (12, 4)
+    assert first.cost + second.cost + cost_of(labelling.nodes[:1]) == cost_of(labelling.nodes)
+
+
+def test_what_is_known_of_a_prefix_bounds_the_search_of_a_rollout() -> None:
+    table = {(): 3, X[:4]: 1, X[:6]: 2, X[:7]: 0}
+    fork = (*X[:6], "y7", "y8", "y9", "no")
+    known = hits(table | {fork[:7]: 3, fork[:8]: 0})
+
+    def line(prefix: Steps, index: int) -> str:
+        return "\n".join(fork) if not prefix and index == 3 else known(prefix, index)
+
+    labeler, engine = omegaprm(line, searches=1)
+    given, own = label(labeler, solution(*X)).solutions[:2]
+    called = [prefix for prefix, _ in engine.calls]
+    assert len(called) == len(set(called))
+    assert called == [(), X[:4], X[:6], X[:7], fork[:8], fork[:7]]
+    assert (own.solution.steps, own.first_error) == (fork, 7)
+    assert own.labels[:6] == given.labels[:6] == (None, None, None, StepLabel(1, 4), None, StepLabel(2, 4))
+    assert own.cost.rollouts == 8
 
 
 def test_a_midpoint_without_a_decided_rollout_leaves_the_solution_undecided() -> None:
@@ -355,11 +374,12 @@ def test_a_midpoint_without_a_decided_rollout_leaves_the_solution_undecided() ->
 
 
 @pytest.mark.parametrize("limit", [*range(4, 61, 3), 4, 8])
-def test_the_rollout_limit_is_never_overshot_by_a_whole_measurement(limit: int) -> None:
-    labeler, _ = omegaprm(hits({(): 2, ("own 2 of 0",): 2}), searches=100, rollout_limit=limit)
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_rollout_limit_is_never_exceeded(limit: int, exact: bool) -> None:
+    labeler, _ = omegaprm(hits({(): 2, ("own 2 of 0",): 2}), searches=100, rollout_limit=limit, exact=exact)
     labelling = label(labeler, solution(*X), solution(*("w" + x for x in X[:-1]), "no"))
     spent = cost_of(labelling.nodes).rollouts
-    assert spent < limit + 4
+    assert spent <= limit
     undecided = [s for s in labelling.solutions if s.first_error is None]
     assert {s.reason for s in undecided} <= {"rollout_limit"}
     assert undecided or spent >= min(limit, 4 + 2 * 12)

@@ -23,6 +23,7 @@ from openr_data.store.progress import Progress
 from openr_data.store.read import RunReader
 from openr_data.store.run_dir import open_run
 from openr_data.store.run_record import RunRecord
+from openr_data.store.schemas import SCHEMA_VERSION
 from openr_data.store.verify import verify_run
 from openr_data.types import Completion
 
@@ -121,8 +122,8 @@ def test_settings_that_no_record_depends_on_are_saved_and_not_compared(tmp_path:
 
 def test_another_schema_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path, range(3))
-    monkeypatch.setattr("openr_data.store.run_record.SCHEMA_VERSION", 2)
-    with pytest.raises(RunDirError, match="data schema 1, and this openr-data writes 2"):
+    monkeypatch.setattr("openr_data.store.run_record.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    with pytest.raises(RunDirError, match=f"data schema {SCHEMA_VERSION}, and this openr-data writes {SCHEMA_VERSION + 1}"):
         write_run(tmp_path, range(3), mode="resume")
 
 
