@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from test_pipelines_stage import write_problems
 
 from openr_data import cli
 from openr_data.cli.show import visible
+from openr_data.labelers import LabelConfig
 from openr_data.pipelines.quickstart import QuickstartConfig
 
 SCRIPT = "error=0.1,recovery=0"
@@ -217,11 +219,50 @@ def test_model_text_cannot_paint_the_terminal(run: Run, tmp_path: Path) -> None:
 
 
 def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:
-    said = run("estimate", problems, "--engine", "scripted", "--script", SCRIPT, "--pilot", 4, "--json")
-    result = json.loads(said.out)
+    command = ("estimate", problems, "--engine", "scripted", "--script", SCRIPT, "--pilot", 4, "-k", 2)
+    result = json.loads(run(*command, "--price-per-million-tokens", 2, "--json").out)
     assert (result["problems"], result["pilot"]["problems"]) == (6, 4)
-    assert result["generate"]["completions"] == 24
-    assert result["label"]["mips"]["tokens"] > result["label"]["math-shepherd"]["tokens"] > 0
+    assert result["generate"]["completions"]["expected"] == 24
+    tokens = {method: amount["tokens"]["expected"] for method, amount in result["label"].items()}
+    assert tokens["mips"] > tokens["math-shepherd"] > 0
+    assert result["label"]["mips"]["price"]["expected"] == pytest.approx(2e-6 * tokens["mips"])
+    said = run(*command, "--method", "mips", "--method", "omegaprm", "--price-per-million-tokens", 2)
+    assert "pilot: 4 of 6 problems" in " ".join(said.out.split())
+    assert "+ mips" in said.out
+    assert "at most" in said.out
+    assert "math-shepherd" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("label", "--method", "mips", "--filter-rollouts", 8), "--filter-rollouts says nothing to --method mips"),
+        (("label", "--method", "omegaprm", "--estimates", "hard"), "--estimates says nothing to --method omegaprm"),
+        (("estimate", "--method", "mips", "--method", "math-shepherd", "--searches", 1), "--method mips or math-shepherd"),
+        (("estimate", "--price-per-million-tokens", 1, "--price-per-gpu-hour", 1), "not both"),
+        (("estimate", "--gpus", 8), "--gpus needs --price-per-gpu-hour"),
+        (("estimate", "--method", "guess"), "there is no labelling method 'guess'"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    run: Run, problems: Path, tmp_path: Path, arguments: tuple[object, ...], sentence: str
+) -> None:
+    command, *more = arguments
+    out = ("--out", tmp_path / "labeled") if command == "label" else ()
+    said = run(command, problems, "--engine", "scripted", *more, *out)
+    assert (said.code, sentence in said.err) == (2, True), said.err
+
+
+def test_the_defaults_in_the_help_are_those_of_the_configuration(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = run("label", "--help").out
+    config = LabelConfig()
+    defaults = re.findall(r"--([a-z-]+).*\[default: ([\w.-]+)\]", shown)
+    checked = {name: value for name, value in defaults if hasattr(config, name.replace("-", "_")) and name != "searches"}
+    assert {"rollouts", "filter-rollouts", "alpha", "estimates"} <= set(checked)
+    for name, value in checked.items():
+        own = getattr(config, name.replace("-", "_"))
+        assert value in {str(own), str(own).removesuffix(".0"), name if own is True else ""}, name
 
 
 def test_doctor_names_what_it_looked_at(run: Run, tmp_path: Path) -> None:

@@ -1,73 +1,151 @@
-"""What a run will cost: the formulas by hand, and against what real runs of the scripted engine paid."""
+"""What a run will cost: a pilot of everything says exactly what runs pay, a small one a range that holds it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from test_pipelines_stage import write_problems
 
 from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.errors import InputError, UsageError
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
-from openr_data.pipelines.estimate import Pilot, estimate, expected, mixed_share, summarise
+from openr_data.pipelines.estimate import METHODS, NOTHING_PROBED, Estimate, Prices, estimate
+from openr_data.pipelines.estimate_pilot import sampled
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
+from openr_data.pipelines.stage import Summary
 from openr_data.problems import ProblemSource
-from openr_data.types import Outcome, Sampling, Solution, Verdict
+from openr_data.types import Sampling
 
-PILOT = Pilot(2, 8, 0.5, 0.25, 0.1, ((2, 2),), 100.0, 10.0, 8.0, 6.0, 20.0, 1000.0)
-
-
-def solution(outcome: Outcome, tokens: int) -> Solution:
-    return Solution("s", "p", ("a", outcome, "end"), Verdict(outcome, "exact"), tokens)
+SAMPLING = Sampling(temperature=1.0, max_tokens=512, seed=0)
+SCRIPT = "vary=1,uneven=1"
+FREE = Prices()
 
 
-def test_a_pilot_by_hand() -> None:
-    groups = [[solution("right", 10), solution("wrong", 30)], [solution("unknown", 40), solution("unknown", 40)]]
-    pilot = summarise(groups, 2.0)
-    assert (pilot.right, pilot.wrong, pilot.outcomes) == (0.25, 0.25, ((1, 1), (0, 0)))
-    # Over the two problems: wrong 1/2 and 0, tokens 20 and 40.
-    assert pilot.wrong_error == pytest.approx(0.25)
-    assert (pilot.tokens, pilot.tokens_per_second) == (30.0, 60.0)
-    assert pilot.tokens_error == pytest.approx(10.0)
+def config_of(source: ProblemSource, script: str = SCRIPT) -> GenerateConfig:
+    return GenerateConfig(source, EngineSpec("scripted", script=script), SAMPLING)
 
 
-def test_prefixes_count_once_and_those_of_unknown_solutions_never() -> None:
-    groups = [[solution("right", 1), solution("wrong", 1), solution("wrong", 1), solution("unknown", 1)]]
-    pilot = summarise(groups, 1.0)
-    assert (pilot.wrong_prefixes, pilot.prefixes) == (2, 3)
-    assert expected(pilot, LabelConfig(rollouts=4), "math-shepherd", problems=10, solutions=4) == (80, 40)
-    assert expected(pilot, LabelConfig(rollouts=4), "mips", problems=10, solutions=4)[0] == 120
-    assert expected(pilot, LabelConfig(rollouts=4, estimates="soft"), "math-shepherd", problems=10, solutions=4)[0] == 120
+def labels_of(**changes: Any) -> dict[str, LabelConfig]:
+    settings = {"rollouts": 4, "filter_rollouts": 8, "searches": 2, **changes}
+    return {method: LabelConfig(method, **settings) for method in METHODS}
 
 
-def test_the_range_is_relative_to_what_grows() -> None:
-    assert PILOT.spread(of_wrong=False) == pytest.approx(2 * 0.1)
-    assert PILOT.spread(of_wrong=True) == pytest.approx(2 * (0.1**2 + 0.4**2) ** 0.5)
-    assert replace(PILOT, tokens=0.0, wrong=0.0).spread(of_wrong=True) == 0.0
+def said(source: ProblemSource, pilot: int, script: str = SCRIPT, prices: Prices = FREE, **changes: Any) -> Estimate:
+    return estimate(config_of(source, script), labels_of(**changes), EngineLimits(), pilot=pilot, prices=prices)
 
 
-def test_a_rollout_limit_bounds_the_estimate() -> None:
-    free = expected(PILOT, LabelConfig(), "omegaprm", problems=1, solutions=4)
-    bounded = expected(PILOT, LabelConfig(rollout_limit=40), "omegaprm", problems=1, solutions=4)
-    assert bounded[0] == 40 - 4 < free[0]
+def paid(source: ProblemSource, out: Path, script: str = SCRIPT, **changes: Any) -> dict[str, Summary]:
+    """Really run: generate, and each method on it."""
+    config = config_of(source, script)
+    runs = {"generate": generate(config, RunOptions(out / "generate"))}
+    for method, settings in labels_of(**changes).items():
+        run = LabelRunConfig(ProblemSource(str(out / "generate")), config.engine, SAMPLING, settings)
+        runs[method] = label(run, RunOptions(out / method))
+    return runs
 
 
-def test_more_filter_rollouts_find_more_mixed_problems() -> None:
-    shares = [mixed_share([(4, 0), (1, 3)], n) for n in (1, 2, 8, 32)]
-    assert shares[0] == pytest.approx(0.0)
-    assert shares == sorted(shares)
+@pytest.mark.parametrize("changes", [{}, {"rollout_limit": 30}, {"exact_counts": True}, {"spans": 4}])
+def test_a_pilot_of_all_problems_says_what_runs_pay(tmp_path: Path, changes: dict[str, Any]) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 12)
+    result = said(source, 12, **changes)
+    for stage, summary in paid(source, tmp_path, **changes).items():
+        amount = result.generate if stage == "generate" else result.label[stage]
+        assert amount.tokens.low == amount.tokens.expected == amount.tokens.high == summary.tokens, stage
+        assert amount.completions.expected == summary.totals["completions"]
 
 
-def test_the_estimate_is_near_what_runs_pay(tmp_path: Path) -> None:
-    engine = EngineSpec("scripted", script="error=0.1,recovery=0")
-    sampling = Sampling(temperature=1.0, max_tokens=512, seed=0)
-    config = GenerateConfig(ProblemSource("builtin", count=60), engine, sampling)
-    said = estimate(config, LabelConfig(rollouts=4), EngineLimits(), pilot=60, methods=("math-shepherd", "mips"))
-    solved = generate(config, RunOptions(tmp_path / "run"))
-    assert said.generate.tokens == pytest.approx(solved.tokens)
-    for method, amount in said.label.items():
-        run = LabelRunConfig(ProblemSource(str(tmp_path / "run")), engine, sampling, LabelConfig(method, rollouts=4))
-        paid = label(run, RunOptions(tmp_path / method))
-        assert paid.tokens == pytest.approx(amount.tokens, rel=0.15)
+def test_a_small_pilot_gives_a_range_around_what_runs_pay(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 60)
+    result = said(source, 15)
+    assert (result.problems, result.pilot.problems, result.pilot.solutions) == (60, 15, 60)
+    for stage, summary in paid(source, tmp_path).items():
+        tokens = (result.generate if stage == "generate" else result.label[stage]).tokens
+        assert tokens.high is not None
+        assert tokens.low <= summary.tokens <= tokens.high, stage
+
+
+def test_methods_share_the_pilots_rollouts(tmp_path: Path) -> None:
+    result = said(write_problems(tmp_path / "problems.jsonl", 6), 6)
+    alone = [result.generate, *result.label.values()]
+    assert result.pilot.paid.tokens < sum(amount.tokens.expected for amount in alone)
+
+
+def test_prices_of_tokens_and_of_gpu_hours(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 8)
+    slow = SCRIPT + ",token_latency=0.0001"
+    by_token = said(source, 4, slow, Prices(per_million_tokens=3.0)).generate
+    assert by_token.price is not None
+    assert by_token.price.expected == pytest.approx(3e-6 * by_token.tokens.expected)
+    by_hour = said(source, 4, slow, Prices(per_gpu_hour=2.0, gpus=4)).label["mips"]
+    assert by_hour.price is not None
+    assert by_hour.hours is not None
+    assert by_hour.price.low == pytest.approx(8.0 * by_hour.hours.low)
+    assert said(source, 4).generate.price is None
+
+
+def test_a_pilot_that_searches_nothing_sets_no_upper_bound(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 8)
+    always = said(source, 4, "error=0")
+    never = said(source, 4, "success=0.000001,recovery=0")
+    for result, methods in ((always, ("math-shepherd", "omegaprm")), (never, ("omegaprm",))):
+        for method in methods:
+            amount = result.label[method]
+            assert (amount.tokens.high, amount.note) == (None, NOTHING_PROBED), method
+    assert always.label["math-shepherd"].tokens.expected == 0
+    assert always.label["mips"].tokens.high is not None
+    assert never.label["math-shepherd"].tokens.expected > 0
+
+
+def test_a_pilot_larger_than_the_source_is_the_source(tmp_path: Path) -> None:
+    result = said(write_problems(tmp_path / "problems.jsonl", 3), 50, "error=0")
+    assert (result.problems, result.pilot.problems) == (3, 3)
+    assert (result.label["omegaprm"].note, result.label["math-shepherd"].tokens.high) == ("", 0)
+
+
+def test_one_problem_sets_no_upper_bound(tmp_path: Path) -> None:
+    result = said(write_problems(tmp_path / "problems.jsonl", 3), 1)
+    assert result.generate.tokens.high is None
+
+
+def test_problems_that_the_engine_refuses_cost_what_they_cost_in_a_run(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 5)
+    with source.path.open("a") as file:
+        file.write(json.dumps({"question": "why " * 300, "answer": "1"}) + "\n")
+    script = SCRIPT + ",context=200"
+    result = said(source, 6, script)
+    assert result.pilot.failed == 1
+    for stage, summary in paid(source, tmp_path, script).items():
+        amount = result.generate if stage == "generate" else result.label[stage]
+        assert amount.tokens.expected == summary.tokens, stage
+    with pytest.raises(Exception, match="no problem of the pilot could be done"):
+        said(source, 6, "context=3")
+
+
+def test_the_pilot_is_a_random_sample_of_the_whole_source(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 40)
+    chosen, total = sampled(source, 10, seed=0)
+    assert (total, len({problem.id for problem in chosen})) == (40, 10)
+    assert chosen == sampled(source, 10, seed=0)[0] != sampled(source, 10, seed=1)[0]
+    counts = [sum(p.id == chosen[0].id for p in sampled(source, 10, seed=seed)[0]) for seed in range(80)]
+    assert 8 <= sum(counts) <= 34
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 2)
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(InputError):
+        said(ProblemSource(str(tmp_path / "empty.jsonl")), 2)
+    for prices, sentence in (
+        (Prices(1.0, 1.0), "not both"),
+        (Prices(-1.0), "negative"),
+        (Prices(gpus=2), "--gpus needs --price-per-gpu-hour"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            said(source, 2, prices=prices)
+    with pytest.raises(UsageError, match="rollout_limit"):
+        said(source, 2, rollout_limit=3)

@@ -18,7 +18,8 @@ def label(
     solutions: Annotated[str, typer.Argument(help=_SOLUTIONS)],
     out: options.Out,
     *,
-    method: options.MethodOptions,
+    method: options.Method = "omegaprm",
+    settings: options.MethodOptions,
     answers: Annotated[str, typer.Option("--answers", help=_ANSWERS, rich_help_panel="Input")] = "",
     separator: Annotated[
         str | None,
@@ -41,12 +42,14 @@ def label(
     openr-data label runs/math --method omegaprm --out runs/math-labeled
     """
     from openr_data.cli.run import execute
+    from openr_data.labelers import LABELERS
     from openr_data.pipelines.config import LabelRunConfig
     from openr_data.pipelines.label import label_stage
     from openr_data.pipelines.sources import is_run, recorded_engine, recorded_sampling
     from openr_data.problems import ProblemSource
 
-    labels = method.label_config(verdicts)
+    labels = settings.label_config(method, verdicts).checked(tuple(LABELERS))
+    settings.read_by([method])
     given = source.source(solutions)
     spec = engine.spec_or(recorded_engine(given), separator)
     if separator is not None and is_run(given):

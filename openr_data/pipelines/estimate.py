@@ -1,204 +1,166 @@
-"""What a run will cost, from a small pilot: calls, tokens with a range, and hours. The formulas are in `expected`."""
+"""What a run will cost, from a small pilot: completions, tokens, hours and money with a range, for each labelling method."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from math import ceil, exp, hypot, lgamma, log2, sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 
 from openr_data.engines import EngineLimits
-from openr_data.engines.open import open_engine
-from openr_data.errors import InputError
-from openr_data.graders import GRADERS, GradingPolicy, grades_itself
-from openr_data.labelers import LabelConfig
+from openr_data.errors import UsageError
+from openr_data.labelers import LABELERS, LabelConfig
 from openr_data.pipelines.config import GenerateConfig
-from openr_data.pipelines.runner import gather_or_cancel
-from openr_data.pipelines.solving import sample_solutions
-from openr_data.pipelines.sources import count_problems
-from openr_data.problems import read_problems, usable_problems
-from openr_data.types import Outcome, Problem, Solution
+from openr_data.pipelines.estimate_pilot import Observed, Trial, sampled, trial
+from openr_data.pipelines.interval import LEVEL, total_range
+from openr_data.types import Cost
+
+METHODS = tuple(LABELERS)
+"""The methods that need no second engine."""
+
+NOTHING_PROBED = "the pilot met nothing to search, so what a search costs is not known: take a larger pilot"
 
 
 @dataclass(frozen=True, slots=True)
-class Pilot:
-    """What a few problems showed. `right` and `wrong` are shares of the solutions (the rest is unknown), tokens and steps means.
+class Prices:
+    """Of generated tokens, or of the GPUs' time; `None`: no money is told."""
 
-    `*_error` are standard errors over problems, since solutions of one problem resemble each other. `outcomes` are the counts of
-    right and wrong solutions of each problem. `wrong_prefixes` and `prefixes` are distinct proper prefixes per problem, of the
-    wrong solutions and of the right ones too: a prefix that several share is measured once.
-    """
+    per_million_tokens: float | None = None
+    per_gpu_hour: float | None = None
+    gpus: int = 1
 
-    problems: int
-    solutions: int
-    right: float
-    wrong: float
-    wrong_error: float
-    outcomes: tuple[tuple[int, int], ...]
-    tokens: float
-    tokens_error: float
-    steps: float
-    wrong_prefixes: float
-    prefixes: float
-    tokens_per_second: float
+    def checked(self) -> Prices:
+        if self.per_million_tokens is not None and self.per_gpu_hour is not None:
+            raise UsageError("give --price-per-million-tokens for an API or --price-per-gpu-hour for your own GPUs, not both")
+        if min(self.per_million_tokens or 0, self.per_gpu_hour or 0) < 0 or self.gpus < 1:
+            raise UsageError("a price must not be negative, and --gpus must be at least 1")
+        if self.gpus > 1 and self.per_gpu_hour is None:
+            raise UsageError("--gpus needs --price-per-gpu-hour")
+        return self
 
-    def spread(self, *, of_wrong: bool) -> float:
-        """Two standard errors of an amount that grows with the tokens, and with the wrong solutions as well, as a share of it."""
-        tokens = self.tokens_error / self.tokens if self.tokens else 0.0
-        wrong = self.wrong_error / self.wrong if of_wrong and self.wrong else 0.0
-        return 2 * hypot(tokens, wrong)
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An expected amount and its ends; `high` is `None` where the pilot sets it no bound."""
+
+    expected: float
+    low: float
+    high: float | None
+
+    def times(self, factor: float) -> Range:
+        return Range(self.expected * factor, self.low * factor, None if self.high is None else self.high * factor)
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Calls (completions), generated tokens and hours; `low` and `high` tokens are two standard errors away."""
+    """Of one stage. `hours` and `price` are `None` where nothing is known of the speed, or of prices; `note`: what to mind."""
 
-    completions: float
+    completions: Range
+    tokens: Range
+    hours: Range | None
+    price: Range | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What a random sample of the problems showed. `right` and `wrong` are shares of the `solutions` (the rest is unknown),
+    `steps` and `tokens` their means. `paid` is what the pilot cost: less than the sum of the methods, as they share rollouts.
+    """
+
+    problems: int
+    failed: int
+    solutions: int
+    right: float
+    wrong: float
+    steps: float
     tokens: float
-    low: float
-    high: float
-    hours: float
+    tokens_per_second: float
+    paid: Cost
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`problems` of the whole source; `generate` and one amount per labelling method on top of it."""
+    """`problems` of the whole source; `generate`, and one amount per labelling method on top of it.
+
+    A range is to hold the truth in a share `level` of all estimates, as far as the questions' spread goes; hours take the pilot's
+    speed as it was.
+    """
 
     problems: int
+    level: float
     pilot: Pilot
     generate: Amount
-    label: dict[str, Amount]
+    label: Mapping[str, Amount]
 
 
-def estimate(config: GenerateConfig, label: LabelConfig, limits: EngineLimits, *, pilot: int, methods: Sequence[str]) -> Estimate:
-    """Run the pilot on the first problems of the source and extrapolate. Raises `InputError` for a source without problems."""
-    problems = list(islice(usable_problems(config.source, grades_itself), pilot))
-    if not problems:
-        raise InputError(f"{config.source.location} holds no problem that can be used")
-    measured = asyncio.run(_pilot(config, limits, problems))
-    total = count_problems(config.source) or sum(isinstance(item, Problem) for item in read_problems(config.source))
-    solutions = total * config.solutions
+def estimate(
+    config: GenerateConfig,
+    labels: Mapping[str, LabelConfig],
+    limits: EngineLimits,
+    *,
+    pilot: int,
+    prices: Prices = Prices(),
+) -> Estimate:
+    """Solve and label `pilot` random problems of the source in each way of `labels` (named as one likes) and extrapolate.
+
+    Raises `InputError` for a source without problems, `UsageError` for settings that cannot be used.
+    """
+    prices.checked()
+    for label in labels.values():
+        label.checked(METHODS)
+    problems, total = sampled(config.source, pilot, config.sampling.seed)
+    done = asyncio.run(trial(config, labels, limits, problems))
+    shown = _shown(done)
+
+    def amount(costs: Sequence[Cost], *, known: bool = True) -> Amount:
+        tokens = _range([cost.tokens for cost in costs], total, known=known)
+        completions = _range([cost.rollouts for cost in costs], total, known=known)
+        hours = tokens.times(1 / shown.tokens_per_second / 3600) if shown.tokens_per_second else None
+        return Amount(completions, tokens, hours, _price(prices, tokens, hours), "" if known else NOTHING_PROBED)
+
     return Estimate(
         problems=total,
-        pilot=measured,
-        generate=_amount(measured, solutions, solutions * measured.tokens, measured.spread(of_wrong=False)),
+        level=LEVEL,
+        pilot=shown,
+        generate=amount([one.generate for one in done.observed]),
         label={
-            method: _amount(
-                measured,
-                *expected(measured, label, method, total, config.solutions),
-                measured.spread(of_wrong=not measures_all(label, method)),
+            method: amount(
+                [one.label[method] for one in done.observed], known=len(problems) == total or _probed(done.observed, method)
             )
-            for method in methods
+            for method in labels
         },
     )
 
 
-async def _pilot(config: GenerateConfig, limits: EngineLimits, problems: Sequence[Problem]) -> Pilot:
-    async with GRADERS[config.grader](GradingPolicy()) as grader, open_engine(config.engine, limits) as engine:
-        began = time.monotonic()
-        groups = await gather_or_cancel(
-            [
-                sample_solutions(
-                    problem,
-                    engine,
-                    grader,
-                    n=config.solutions,
-                    sampling=config.sampling,
-                    steps=engine.template.steps,
-                    truncated=config.truncated,
-                    ungradable=config.ungradable,
-                    sampler=engine.identity,
-                )
-                for problem in problems
-            ]
-        )
-        return summarise(groups, time.monotonic() - began)
+def _range(values: Sequence[int], population: int, *, known: bool) -> Range:
+    low, high = total_range(values, population)
+    return Range(fmean(values) * population, low, high if known and high < float("inf") else None)
 
 
-def summarise(groups: Sequence[Sequence[Solution]], seconds: float) -> Pilot:
-    outcomes = [[solution.verdict.outcome for solution in group] for group in groups]
-    wrong = [group.count("wrong") / len(group) for group in outcomes]
-    tokens = [fmean(solution.tokens for solution in group) for group in groups]
-    solutions = sum(map(len, groups))
+def _price(prices: Prices, tokens: Range, hours: Range | None) -> Range | None:
+    if prices.per_million_tokens is not None:
+        return tokens.times(prices.per_million_tokens / 1e6)
+    if prices.per_gpu_hour is None or hours is None:
+        return None
+    return hours.times(prices.per_gpu_hour * prices.gpus)
+
+
+def _probed(observed: Sequence[Observed], method: str) -> bool:
+    return any(method in one.probed for one in observed)
+
+
+def _shown(done: Trial) -> Pilot:
+    solutions = [solution for one in done.observed for solution in one.solutions]
+    outcomes = [solution.verdict.outcome for solution in solutions]
     return Pilot(
-        problems=len(groups),
-        solutions=solutions,
-        right=sum(group.count("right") for group in outcomes) / solutions,
-        wrong=fmean(wrong),
-        wrong_error=_standard_error(wrong),
-        outcomes=tuple((group.count("right"), group.count("wrong")) for group in outcomes),
-        tokens=fmean(tokens),
-        tokens_error=_standard_error(tokens),
-        steps=fmean(len(solution.steps) for group in groups for solution in group),
-        wrong_prefixes=fmean(_distinct_prefixes(group, {"wrong"}) for group in groups),
-        prefixes=fmean(_distinct_prefixes(group, {"right", "wrong"}) for group in groups),
-        tokens_per_second=sum(solution.tokens for group in groups for solution in group) / max(seconds, 1e-9),
+        problems=len(done.observed),
+        failed=sum(bool(one.failed) for one in done.observed),
+        solutions=len(solutions),
+        right=outcomes.count("right") / len(outcomes),
+        wrong=outcomes.count("wrong") / len(outcomes),
+        steps=fmean(len(solution.steps) for solution in solutions),
+        tokens=fmean(solution.tokens for solution in solutions),
+        tokens_per_second=done.tokens_per_second,
+        paid=done.drawn,
     )
-
-
-def _distinct_prefixes(group: Sequence[Solution], outcomes: Set[Outcome]) -> int:
-    solutions = [solution.steps for solution in group if solution.verdict.outcome in outcomes]
-    return len({steps[:t] for steps in solutions for t in range(1, len(steps))})
-
-
-def mixed_share(outcomes: Sequence[tuple[int, int]], n: int) -> float:
-    """The expected share of problems that show right and wrong answers in `n` rollouts (0: all problems, no filter).
-
-    A few solutions see fewer mixed problems than a filter of 32 rollouts will: each problem's probability of a right answer gets
-    the Beta posterior of Jeffreys' prior, (right + 1/2, wrong + 1/2).
-
-    >>> round(mixed_share([(4, 0)], 32), 2), round(mixed_share([(4, 0)], 4), 2), mixed_share([(4, 0)], 0)
-    (0.66, 0.28, 1.0)
-    """
-
-    def all_alike(a: float, b: float) -> float:
-        return exp(lgamma(a + n) - lgamma(a) + lgamma(a + b) - lgamma(a + b + n))
-
-    if not n:
-        return 1.0
-    return fmean(1 - all_alike(r + 0.5, w + 0.5) - all_alike(w + 0.5, r + 0.5) for r, w in outcomes)
-
-
-def measures_all(label: LabelConfig, method: str) -> bool:
-    """Whether right solutions cost rollouts as well."""
-    return method == "mips" or (method == "math-shepherd" and label.estimates == "soft")
-
-
-def expected(pilot: Pilot, label: LabelConfig, method: str, problems: int, solutions: int) -> tuple[float, float]:
-    """Completions and tokens of a labelling, on top of the solutions themselves.
-
-    A rollout from step t of M costs about (1 - t/M) of a solution, so half of one on average. Math-Shepherd: k rollouts
-    per prefix of the wrong solutions (of all with soft estimates, and for MiPS). OmegaPRM: the root's rollouts of every problem
-    beyond the solutions it reuses, and at most k*ceil(log2 M) per search, on the problems that pass the filter, up to the
-    rollout limit.
-
-    >>> pilot = Pilot(10, 40, 0.5, 0.5, 0.0, ((2, 2),), 100.0, 0.0, 8.0, 7.0, 14.0, 1000.0)
-    >>> expected(pilot, LabelConfig(rollouts=4), "math-shepherd", problems=1, solutions=2)
-    (28.0, 1400.0)
-    >>> expected(pilot, LabelConfig(rollouts=4, filter_rollouts=0, searches=1), "omegaprm", problems=1, solutions=2)
-    (26.0, 1400.0)
-    """
-    wrong = solutions * pilot.wrong
-    half = pilot.tokens / 2
-    if method == "omegaprm":
-        filtered = label.filter_rollouts or (label.rollouts if label.searches else 0)
-        root = max(0, filtered - solutions)
-        searches = mixed_share(pilot.outcomes, label.filter_rollouts) * (wrong + label.searches)
-        probes = searches * label.rollouts * ceil(log2(max(2.0, pilot.steps)))
-        if label.rollout_limit:
-            probes = min(probes, max(0, label.rollout_limit - filtered))
-        return problems * (root + probes), problems * (root * pilot.tokens + probes * half)
-    rollouts = problems * label.rollouts * (pilot.prefixes if measures_all(label, method) else pilot.wrong_prefixes)
-    return rollouts, rollouts * half
-
-
-def _amount(pilot: Pilot, completions: float, tokens: float, spread: float) -> Amount:
-    hours = tokens / max(pilot.tokens_per_second, 1e-9) / 3600
-    return Amount(completions, tokens, tokens * max(0.0, 1 - spread), tokens * (1 + spread), hours)
-
-
-def _standard_error(values: Sequence[float]) -> float:
-    return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0

@@ -5,7 +5,7 @@ To add an option: one field in its group, one word in that group's fold. Every c
 
 from openr_data.cli.options.engine import EngineOptions
 from openr_data.cli.options.grouping import grouped
-from openr_data.cli.options.method import MethodOptions
+from openr_data.cli.options.method import Method, MethodOptions
 from openr_data.cli.options.run import RunningOptions
 from openr_data.cli.options.sampling import InheritedSamplingOptions, SamplingOptions, VerdictOptions
 from openr_data.cli.options.shared import BaseUrl, Device, DryRun, Grader, Json, Out, Seed, Slots, Solutions
@@ -19,6 +19,7 @@ __all__ = [
     "Grader",
     "InheritedSamplingOptions",
     "Json",
+    "Method",
     "MethodOptions",
     "Out",
     "ProblemOptions",

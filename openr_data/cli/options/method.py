@@ -1,9 +1,10 @@
-"""The labelling method and its settings."""
+"""The labelling method and its settings: which method reads which is declared with the option, told in the help, and held."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, cast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -12,51 +13,106 @@ from openr_data.errors import UsageError
 if TYPE_CHECKING:
     from openr_data.cli.options.sampling import VerdictOptions
     from openr_data.labelers import LabelConfig
-    from openr_data.labelers.math_shepherd import Estimates
 
 _PANEL = "Method"
+_SEARCHES = 20
+
+Method = Annotated[str, typer.Option("--method", help="omegaprm, math-shepherd or mips.", rich_help_panel=_PANEL)]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """Stands next to an option that not every method reads; given together with another method, the option is refused."""
+
+    methods: tuple[str, ...]
+
+    @property
+    def panel(self) -> str:
+        return f"{_PANEL} ({', '.join(self.methods)})"
+
+
+_TREE = ReadBy(("omegaprm",))
+_SHEPHERD = ReadBy(("math-shepherd",))
+_COUNTING = ReadBy(("omegaprm", "math-shepherd", "mips"))
+
 _STEPS = "semantic (the separator's), or tokens (OmegaPRM's equal token spans, 16 per average solution)."
-_ESTIMATES = "hard: right solutions are free; soft: measure them too (math-shepherd)."
-_LIMIT = "Rollouts per problem; 0: no limit (omegaprm)."
+_EXACT = (
+    "All rollouts of a prefix, so that its value is unbiased, or none after its first right one, which changes no hard label. "
+    "Default: stop early, but for mips and soft estimates."
+)
+_PASSING = "Whether rollouts that pass through a prefix count there too."
+_ESTIMATES = "hard: right solutions are free; soft: measure them too."
+
+
+def _option(*flags: str, help: str, default: object = None, readers: ReadBy | None = None, **bounds: Any) -> Any:  # noqa: A002
+    shown = help if default is None else rf"{help} [dim]\[default: {default}][/dim]"
+    return typer.Option(*flags, help=shown, rich_help_panel=readers.panel if readers else _PANEL, **bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class MethodOptions:
-    method: Annotated[str, typer.Option("--method", help="omegaprm, math-shepherd or mips.", rich_help_panel=_PANEL)] = "omegaprm"
-    rollouts: Annotated[
-        int, typer.Option("--rollouts", "-k", min=1, help="Rollouts per measured prefix.", rich_help_panel=_PANEL)
-    ] = 8
-    filter_rollouts: Annotated[
-        int, typer.Option("--filter-rollouts", min=0, help="Of the question filter; 0: off (omegaprm).", rich_help_panel=_PANEL)
-    ] = 32
-    searches: Annotated[
-        int, typer.Option("--searches", min=0, help="Searches of the tree's own rollouts (omegaprm).", rich_help_panel=_PANEL)
-    ] = 20
-    rollout_limit: Annotated[int, typer.Option("--rollout-limit", min=0, help=_LIMIT, rich_help_panel=_PANEL)] = 0
-    estimates: Annotated[str, typer.Option("--estimates", help=_ESTIMATES, rich_help_panel=_PANEL)] = "hard"
-    alpha: Annotated[float, typer.Option("--alpha", help="Of Q, OmegaPRM Eq. 2.", rich_help_panel=_PANEL)] = 0.5
-    beta: Annotated[float, typer.Option("--beta", help="Of Q, OmegaPRM Eq. 2.", rich_help_panel=_PANEL)] = 0.9
-    length: Annotated[float, typer.Option("--length", help="L of Q in tokens, OmegaPRM Eq. 2.", rich_help_panel=_PANEL)] = 500.0
-    c_puct: Annotated[float, typer.Option("--c-puct", help="Of U, OmegaPRM Eq. 3.", rich_help_panel=_PANEL)] = 0.125
-    steps: Annotated[str, typer.Option("--steps", help=_STEPS, rich_help_panel=_PANEL)] = "semantic"
+    """Each is a value of `LabelConfig` of the same name, but for `steps`; `None`: not given, so the configuration's own."""
 
-    def label_config(self, verdicts: VerdictOptions) -> LabelConfig:
+    rollouts: Annotated[int | None, _option("--rollouts", "-k", min=1, help="Rollouts per measured prefix.", default=8)] = None
+    steps: Annotated[str, _option("--steps", help=_STEPS)] = "semantic"
+    exact_counts: Annotated[bool | None, _option("--exact-counts/--early-stop", help=_EXACT, readers=_COUNTING), _COUNTING] = None
+    reuse_passing: Annotated[
+        bool | None,
+        _option("--reuse-passing/--no-reuse-passing", help=_PASSING, default="reuse-passing", readers=_COUNTING),
+        _COUNTING,
+    ] = None
+    filter_rollouts: Annotated[
+        int | None,
+        _option("--filter-rollouts", min=0, help="Of the question filter; 0: off.", default=32, readers=_TREE),
+        _TREE,
+    ] = None
+    searches: Annotated[
+        int | None,
+        _option("--searches", min=0, help="Searches of the tree's own rollouts.", default=_SEARCHES, readers=_TREE),
+        _TREE,
+    ] = None
+    rollout_limit: Annotated[
+        int | None,
+        _option("--rollout-limit", min=0, help="Rollouts per problem; 0: no limit.", default=0, readers=_TREE),
+        _TREE,
+    ] = None
+    alpha: Annotated[float | None, _option("--alpha", help="Of Q, OmegaPRM Eq. 2.", default=0.5, readers=_TREE), _TREE] = None
+    beta: Annotated[float | None, _option("--beta", help="Of Q, OmegaPRM Eq. 2.", default=0.9, readers=_TREE), _TREE] = None
+    length: Annotated[
+        float | None, _option("--length", help="L of Q in tokens, OmegaPRM Eq. 2.", default=500, readers=_TREE), _TREE
+    ] = None
+    c_puct: Annotated[float | None, _option("--c-puct", help="Of U, OmegaPRM Eq. 3.", default=0.125, readers=_TREE), _TREE] = None
+    estimates: Annotated[str | None, _option("--estimates", help=_ESTIMATES, default="hard", readers=_SHEPHERD), _SHEPHERD] = None
+
+    def label_config(self, method: str, verdicts: VerdictOptions) -> LabelConfig:
+        """The configuration of `method`, from the options that it reads."""
         from openr_data.labelers import LabelConfig
 
         if self.steps not in {"semantic", "tokens"}:
             raise UsageError(f"--steps is semantic or tokens, not '{self.steps}'")
+        given = {name: value for name, value, readers in self._given() if not readers or method in readers.methods}
         return LabelConfig(
-            method=self.method,
-            rollouts=self.rollouts,
-            filter_rollouts=self.filter_rollouts,
-            searches=self.searches,
-            rollout_limit=self.rollout_limit,
-            alpha=self.alpha,
-            beta=self.beta,
-            length=self.length,
-            c_puct=self.c_puct,
-            estimates=cast("Estimates", self.estimates),
+            **{"searches": _SEARCHES, **given},
+            method=method,
             truncated=verdicts.of_truncated,
             ungradable=verdicts.of_ungradable,
             spans=16 if self.steps == "tokens" else 0,
         )
+
+    def read_by(self, methods: Sequence[str]) -> MethodOptions:
+        """Itself; raises `UsageError` for an option that was given and that none of these methods reads."""
+        for name, _, readers in self._given():
+            if readers and not set(readers.methods) & set(methods):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} says nothing to --method {' or '.join(methods)}: "
+                    f"only {' and '.join(readers.methods)} {'reads' if len(readers.methods) == 1 else 'read'} it"
+                )
+        return self
+
+    def _given(self) -> Iterator[tuple[str, Any, ReadBy | None]]:
+        hints = get_type_hints(type(self), include_extras=True)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and field.name != "steps":
+                readers = (extra for extra in hints[field.name].__metadata__ if isinstance(extra, ReadBy))
+                yield field.name, value, next(readers, None)
