@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunIdentity, RunRecord
 
 
-def identity_of(stage: Stage[Any], engine: str, grader: str) -> RunIdentity:
+def identity_of(stage: Stage[Any], engine: str, grader: str, engines: Mapping[str, str]) -> RunIdentity:
+    """What the run of a stage is, with the identities of the loaded engine, grader and second engines."""
     # The shard size is compared on its own; the Arrow copy can be added to a run later.
     run = {name: value for name, value in plain_config(portable(stage.config)).items() if name not in {"shard_size", "format"}}
-    config = {"run": run, "grader": grader}
+    config = {"run": run, "grader": grader, **({"engines": dict(engines)} if engines else {})}
     return RunIdentity(stage.command, config, engine, stage.inputs, stage.tables, stage.shard_items)
 
 
@@ -45,7 +47,9 @@ def check_early(stage: Stage[Any], options: RunOptions) -> None:
     if (options.out / RUN).exists():
         record = RunRecord.load(options.out)
         grader = GRADERS[stage.grader](GradingPolicy()).identity
-        record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader), options.out)
+        known = record.identity["config"].get("engines", {})
+        engines = {name: str(known.get(name, "none")) for name in stage.engines}
+        record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader, engines), options.out)
     else:
         _first_item(stage, strict=options.strict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -42,10 +42,19 @@ class GenerateConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondEngine:
+    """An engine beside the one that solves, and how it is sampled: a judge, a prover."""
+
+    spec: EngineSpec
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
 class LabelRunConfig:
     """`openr-data label`: the solutions of a run (`source.location` is its directory) or of a file, labelled by one method.
 
-    `answers` names a second file with the reference answers of questions whose rows have none (`None`: not used).
+    `answers` names a second file with the reference answers of questions whose rows have none (`None`: not used). `engines` holds
+    the second engine of a method that has one, by its name.
     """
 
     source: ProblemSource
@@ -56,6 +65,7 @@ class LabelRunConfig:
     grader: str = "math"
     shard_size: int = 500
     format: str = "parquet"
+    engines: Mapping[str, SecondEngine] = field(default_factory=dict)
 
     def checked(self) -> LabelRunConfig:
         self.label.checked(tuple(LABELERS))
@@ -65,12 +75,16 @@ class LabelRunConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Where and how fast: nothing here changes a record. `window` is the number of problems at work (0: fitted to the engine)."""
+    """Where and how fast: nothing here changes a record. `window` is the number of problems at work (0: fitted to the engine).
+
+    `second_limits` are the limits of second engines by name (none given: those that an engine has by default).
+    """
 
     out: Path
     mode: Mode = "new"
     fork_of: Path | None = None
     limits: EngineLimits = field(default_factory=EngineLimits)
+    second_limits: Mapping[str, EngineLimits] = field(default_factory=dict)
     reuse: tuple[Path, ...] = ()
     window: int = 0
     max_failures: int = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,10 +18,16 @@ Tables = Mapping[str, Sequence[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the work on an item may use."""
+    """What the work on an item may use. `engines` are the stage's second engines by name: a judge, a prover."""
 
     engine: RecordingEngine
     grader: OpenGrader
+    engines: Mapping[str, RecordingEngine] = field(default_factory=dict)
+
+    def for_item(self, number: int) -> Tools:
+        """The same tools for the work on item `number`, whose place is in the order of every engine."""
+        others = {name: engine.for_item(number) for name, engine in self.engines.items()}
+        return Tools(self.engine.for_item(number), self.grader, others)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Stage(Generic[Item]):
     """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
 
     `config` is what the records depend on. `total` (0: not known) is for the progress bar; `sequences` is about how many rollouts
-    one item has in flight. `reuse` are the runs that it builds on: their completions answer equal requests.
+    one item has in flight. `reuse` are the runs that it builds on: their completions answer equal requests. `engines` are opened
+    beside `engine`, and their completions counted apart.
     """
 
     command: str
@@ -47,3 +54,4 @@ class Stage(Generic[Item]):
     title: str = ""
     arrow: bool = False
     reuse: tuple[Path, ...] = ()
+    engines: Mapping[str, EngineSpec] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from openr_data.pipelines.card import render_run_card
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.runner import interruptible
-from openr_data.pipelines.work import Work, open_work
+from openr_data.pipelines.work import Work, counted, open_work
 
 STOPPING = "stopping: what is in flight is finished first; press Ctrl-C again to stop at once"
 
@@ -26,7 +26,8 @@ STOPPING = "stopping: what is in flight is finished first; press Ctrl-C again to
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What a stage leaves behind. `totals` sum over every attempt at the run, `reused`, `seconds` and `tokens` are of this
-    one; the other counts are the run's present state. `items` includes the `failed` ones.
+    one; the other counts are the run's present state. `items` includes the `failed` ones. `engines` has the completions, tokens
+    and reused completions of each second engine in this attempt: they are in no other count but `totals`, under its name.
     """
 
     command: str
@@ -40,6 +41,7 @@ class Summary:
     tokens: int
     totals: Mapping[str, float]
     redone: tuple[str, ...] = ()
+    engines: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def tokens_per_second(self) -> float:
@@ -93,4 +95,5 @@ def _summary(work: Work, rows: Mapping[str, int]) -> Summary:
         tokens=tally.tokens,
         totals=dict(work.run.record.totals),
         redone=tuple(work.run.redone),
+        engines={name: counted(engine.tally) for name, engine in work.tools.engines.items()},
     )

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from openr_data.engines import LoadedEngine
+from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
 from openr_data.engines.open import open_engine
-from openr_data.errors import ContextOverflow, EngineError, StorageError, TooManyFailures
+from openr_data.errors import ContextOverflow, EngineError, OpenRDataError, StorageError, TooManyFailures
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
 from openr_data.pipelines.admission import identity_of, refused, reused
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage, Tools
 from openr_data.pipelines.progress import Snapshot
-from openr_data.pipelines.recording import RecordingEngine
+from openr_data.pipelines.recording import RecordingEngine, Tally
 from openr_data.pipelines.scheduler import Gate
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
@@ -45,22 +45,38 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
     async with AsyncExitStack() as stack:
         grader = await stack.enter_async_context(GRADERS[stage.grader](GradingPolicy()))
         engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
-        run = await _open_run_dir(stack, stage, options, engine, grader)
+        others = {name: await _open_second(stack, name, spec, options) for name, spec in stage.engines.items()}
+        run = await _open_run_dir(stack, stage, options, engine, grader, others)
         reuse = _reused_journals(stack, stage, options)
-        work = Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader))
+        recording = {name: RecordingEngine(other, run.journal, reuse) for name, other in others.items()}
+        work = Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader, recording))
         try:
             yield work
         finally:
             work.add_totals()
 
 
+async def _open_second(stack: AsyncExitStack, name: str, spec: EngineSpec, options: RunOptions) -> LoadedEngine:
+    """An error says which engine it is about."""
+    try:
+        return await stack.enter_async_context(open_engine(spec, options.second_limits.get(name, EngineLimits())))
+    except OpenRDataError as error:
+        error.args = (f"the {name}: {error}",)
+        raise
+
+
 async def _open_run_dir(
-    stack: AsyncExitStack, stage: Stage[Any], options: RunOptions, engine: LoadedEngine, grader: OpenGrader
+    stack: AsyncExitStack,
+    stage: Stage[Any],
+    options: RunOptions,
+    engine: LoadedEngine,
+    grader: OpenGrader,
+    others: Mapping[str, LoadedEngine],
 ) -> RunDir:
     run = await stack.enter_async_context(
         open_run(
             options.out,
-            identity_of(stage, engine.identity, grader.identity),
+            identity_of(stage, engine.identity, grader.identity, {name: other.identity for name, other in others.items()}),
             mode="resume" if options.mode == "resume" else "new",
             fork_of=options.fork_of,
             settings={"separator": engine.template.separator, "template": engine.template.name},
@@ -109,7 +125,7 @@ class Work:
         """
         self.gate.opened(number)
         try:
-            tables = await self.stage.work(item, self._tools_for(number))
+            tables = await self.stage.work(item, self.tools.for_item(number))
             await self.run.finish_item(number, tables)
         except EngineError as error:
             self._set_aside(number, self.stage.name(item), error)
@@ -150,8 +166,9 @@ class Work:
 
     def add_totals(self) -> None:
         """To the totals of the run: what was counted since the last time."""
-        tally = self.tools.engine.tally
-        now = {"completions": tally.completions, "tokens": tally.tokens, "reused": tally.reused}
+        now = counted(self.tools.engine.tally)
+        for engine, other in self.tools.engines.items():
+            now |= {f"{engine}_{name}": amount for name, amount in counted(other.tally).items()}
         self.run.add_totals(**{name: amount - self._counted.get(name, 0) for name, amount in now.items()})
         self._counted = now
 
@@ -172,10 +189,6 @@ class Work:
                 final=final,
             )
         )
-
-    def _tools_for(self, number: int) -> Tools:
-        """What the work on item `number` may use."""
-        return replace(self.tools, engine=self.tools.engine.for_item(number))
 
     def _reject(self, reject: Reject) -> None:
         self.rejected += 1
@@ -209,3 +222,8 @@ class Work:
             yield
         finally:
             ticker.cancel()
+
+
+def counted(tally: Tally) -> dict[str, int]:
+    """The amounts that the totals of a run are sums of."""
+    return {"completions": tally.completions, "tokens": tally.tokens, "reused": tally.reused}
