@@ -47,9 +47,10 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
         engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
         others = {name: await _open_second(stack, name, spec, options) for name, spec in stage.engines.items()}
         run = await _open_run_dir(stack, stage, options, engine, grader, others)
-        reuse = _reused_journals(stack, stage, options)
+        reuse = _reused_journals(stage, options)
+        stack.push_async_callback(_close, reuse)
         recording = {name: RecordingEngine(other, run.journal, reuse) for name, other in others.items()}
-        work = Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader, recording))
+        work = Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader, recording), reuse)
         try:
             yield work
         finally:
@@ -87,12 +88,13 @@ async def _open_run_dir(
     return run
 
 
-def _reused_journals(stack: AsyncExitStack, stage: Stage[Any], options: RunOptions) -> list[ReadOnlyJournal]:
-    journals = []
-    for path in reused(stage, options):
-        journals.append(ReadOnlyJournal(path / JOURNAL))
-        stack.push_async_callback(journals[-1].close)
-    return journals
+def _reused_journals(stage: Stage[Any], options: RunOptions) -> list[ReadOnlyJournal]:
+    return [ReadOnlyJournal(path / JOURNAL) for path in reused(stage, options)]
+
+
+async def _close(journals: list[ReadOnlyJournal]) -> None:
+    for journal in journals:
+        await journal.close()
 
 
 class Work:
@@ -102,8 +104,11 @@ class Work:
     attempts have done. `gate` says when the engine has room for another item (`await work.gate.room()`).
     """
 
-    def __init__(self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools) -> None:
+    def __init__(
+        self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, reused: list[ReadOnlyJournal] | None = None
+    ) -> None:
         self.stage, self.options, self.run, self.tools = stage, options, run, tools
+        self._reused = [] if reused is None else reused
         self.gate = Gate(tools.engine.scheduler, most=options.window)
         self.seen = 0
         self.rejected = 0
@@ -116,6 +121,10 @@ class Work:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began
+
+    def reuse(self, journal: ReadOnlyJournal) -> None:
+        """From now on its completions answer equal requests, too; it is closed with the work."""
+        self._reused.append(journal)
 
     async def one(self, number: int, item: Any) -> bool:
         """Do item `number` and store it: durable when this returns. False: it could not be done and is set aside.
@@ -142,7 +151,7 @@ class Work:
         """
         owed = self.owed()
         try:
-            async with self._ticking(), asyncio.TaskGroup() as group:
+            async with self.ticking(), asyncio.TaskGroup() as group:
                 while True:
                     await self.gate.room()
                     if stop.is_set() or (numbered := next(owed, None)) is None:
@@ -207,7 +216,9 @@ class Work:
             raise TooManyFailures(f"{self.run.failed} problems failed, the last one so: {error}; --resume tries them again")
 
     @asynccontextmanager
-    async def _ticking(self) -> AsyncIterator[None]:
+    async def ticking(self) -> AsyncIterator[None]:
+        """Inside the block, progress is reported and the totals are saved now and then."""
+
         async def tick() -> None:
             for count in itertools.count():
                 self.report()

@@ -9,6 +9,11 @@ from types import TracebackType
 
 from openr_data.errors import RunDirError
 
+
+class InUse(RunDirError):
+    """Another process holds the directory; it may let go of it."""
+
+
 _held: set[DirectoryLock] = set()
 
 
@@ -32,7 +37,7 @@ class DirectoryLock:
         except BlockingIOError:
             owner = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(handle)
-            raise RunDirError(
+            raise InUse(
                 f"{self._path.parent} is in use by process {owner}; wait for it to end, or choose another directory"
             ) from None
         except OSError as fault:
