@@ -22,7 +22,7 @@ from openr_data.labelers import (
     build_labeler,
     cost_of,
 )
-from openr_data.labelers.monte_carlo import merge, why_undecided
+from openr_data.labelers.monte_carlo import why_undecided
 from openr_data.labelers.readings import first_error
 from openr_data.labelers.tree import Tree
 from openr_data.steps import StepFormat
@@ -248,17 +248,6 @@ def test_node_ids_depend_on_the_problem_and_the_exact_prefix_only() -> None:
     assert len({identity(PROBLEM, ("a", "b")), *others, identity(replace(PROBLEM, id="p2"), ("a", "b"))}) == 6
 
 
-def test_counts_add_only_where_the_sample_indices_differ() -> None:
-    measure, _ = monte_carlo(lambda _, i: RIGHT if i == 1 else WRONG)
-    first, overlap = (asyncio.run(measure.measure(PROBLEM, ("a",), 3, start=s)) for s in (0, 2))
-    assert merge(first, first) == first
-    assert merge(first, overlap).label == merge(overlap, first).label == StepLabel(1, 5)
-    assert [r.completion.index for r in merge(overlap, first).rollouts] == [0, 1, 2, 3, 4]
-    other = asyncio.run(measure.measure(PROBLEM, ("b",), 1))
-    with pytest.raises(ValueError, match="same prefix"):
-        merge(first, other)
-
-
 def test_a_tree_draws_a_rollout_once_however_often_it_is_asked_for() -> None:
     measure, engine = monte_carlo(lambda *_: WRONG)
     tree = Tree(PROBLEM, measure)
@@ -344,7 +333,7 @@ def test_what_cannot_be_decided_is_undecided_with_its_reason(method: str) -> Non
 
 
 def test_the_labelers_are_built_from_one_configuration() -> None:
-    assert list(LABELERS) == ["math-shepherd", "mips", "omegaprm"]
+    assert list(LABELERS) == ["math-shepherd", "mips", "omegaprm", "scan", "epicprm", "genprm", "er-prm", "pav"]
     config = LabelConfig("omegaprm", 4, 16, 5, 100, 0.4, 0.8, 300.0, 0.25, truncated="graded", spans=16)
     built = build_labeler(config, Scripted(lambda *_: RIGHT), grade, SAMPLING, LINES, pieces=list, sampler="m@1")
     assert isinstance(built, OmegaPRM)

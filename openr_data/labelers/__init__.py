@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from openr_data.errors import UsageError
-from openr_data.labelers.config import LabelConfig
+from openr_data.labelers.config import LabelConfig, Second
+from openr_data.labelers.epicprm import EpicPRM
+from openr_data.labelers.er_prm import ErPrm
+from openr_data.labelers.genprm import GenPRM
 from openr_data.labelers.math_shepherd import MathShepherd
 from openr_data.labelers.mips import Mips
 from openr_data.labelers.monte_carlo import MonteCarlo, cost_of
 from openr_data.labelers.omegaprm import OmegaPRM
+from openr_data.labelers.pav import Pav
+from openr_data.labelers.repairs import RevisionPattern
+from openr_data.labelers.scan import Scan
 from openr_data.labelers.selection import Selection
 from openr_data.labelers.spans import TokenSpans
 from openr_data.steps import StepFormat
@@ -17,11 +25,18 @@ from openr_data.types import Engine, Grader, Labeler, Sampling
 
 __all__ = [
     "LABELERS",
+    "EpicPRM",
+    "ErPrm",
+    "GenPRM",
     "LabelConfig",
     "MathShepherd",
     "Mips",
     "MonteCarlo",
     "OmegaPRM",
+    "Pav",
+    "RevisionPattern",
+    "Scan",
+    "Second",
     "Selection",
     "TokenSpans",
     "build_labeler",
@@ -29,7 +44,11 @@ __all__ = [
 ]
 
 
-def _omegaprm(config: LabelConfig, measure: MonteCarlo) -> Labeler:
+Engines = Mapping[str, Second]
+"""Second engines by name; `prover` is read by pav."""
+
+
+def _omegaprm(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
     selection = Selection(config.alpha, config.beta, config.length, config.c_puct)
     return OmegaPRM(
         measure,
@@ -43,18 +62,49 @@ def _omegaprm(config: LabelConfig, measure: MonteCarlo) -> Labeler:
     )
 
 
-def _math_shepherd(config: LabelConfig, measure: MonteCarlo) -> Labeler:
+def _math_shepherd(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
     return MathShepherd(measure, config.rollouts, config.estimates, config.exact, config.reuse_passing)
 
 
-def _mips(config: LabelConfig, measure: MonteCarlo) -> Labeler:
+def _mips(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
     return Mips(measure, config.rollouts, config.exact, config.reuse_passing)
 
 
-LABELERS: Mapping[str, Callable[[LabelConfig, MonteCarlo], Labeler]] = {
+def _scan(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
+    floor = config.confidence_floor
+    return Scan(measure, config.rollouts, config.filter_rollouts, floor, config.exact, config.reuse_passing)
+
+
+def _epicprm(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
+    share, weigh = config.root_share, config.perplexity
+    return EpicPRM(measure, config.rollouts, config.filter_rollouts, share, weigh, config.exact)
+
+
+def _genprm(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
+    return GenPRM(measure, config.rollouts, config.filter_rollouts, config.progress, config.exact)
+
+
+def _er_prm(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
+    return ErPrm(measure, config.rollouts, config.eta)
+
+
+def _pav(config: LabelConfig, measure: MonteCarlo, engines: Engines) -> Labeler:
+    """A prover that is given is taken as it is; without one, it is best-of-k of the method's own engine."""
+    prover = engines.get("prover")
+    if prover is None:
+        return Pav(measure, config.rollouts, config.best_of, config.drop)
+    return Pav(replace(measure, engine=prover.engine, sampling=prover.sampling), config.rollouts, 1, config.drop)
+
+
+LABELERS: Mapping[str, Callable[[LabelConfig, MonteCarlo, Engines], Labeler]] = {
     "math-shepherd": _math_shepherd,
     "mips": _mips,
     "omegaprm": _omegaprm,
+    "scan": _scan,
+    "epicprm": _epicprm,
+    "genprm": _genprm,
+    "er-prm": _er_prm,
+    "pav": _pav,
 }
 
 
@@ -67,8 +117,9 @@ def build_labeler(
     *,
     pieces: Callable[[str], Sequence[str]] | None = None,
     sampler: str = "",
+    engines: Engines = MappingProxyType({}),
 ) -> Labeler:
-    """The labeler of a configuration. `steps` is the format of the solutions that come in.
+    """The labeler of a configuration. `steps` is the format of the solutions that come in, `engines` are second engines by name.
 
     Token spans (`config.spans`) need the engine's `pieces`, and an engine that renders prefixes with the empty separator.
     Raises `UsageError` for a value that cannot be used.
@@ -77,5 +128,6 @@ def build_labeler(
     if config.spans and pieces is None:
         raise UsageError("token-span steps need an engine that can cut a text at token boundaries")
     splitter = TokenSpans(pieces, steps, config.spans) if config.spans and pieces else steps
-    measure = MonteCarlo(engine, grader, sampling, splitter, config.truncated, sampler, config.ungradable)
-    return LABELERS[config.method](config, measure)
+    repairs = RevisionPattern(config.repair_pattern) if config.ignore_repairs else None
+    measure = MonteCarlo(engine, grader, sampling, splitter, config.truncated, sampler, config.ungradable, repairs)
+    return LABELERS[config.method](config, measure, engines)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from openr_data.labelers.estimates import Estimator, estimated
 from openr_data.types import NO_ERROR, Cost, LabeledSolution, Solution, StepLabel
@@ -36,6 +37,7 @@ def with_labels(
     method: str,
     cost: Cost = NOTHING,
     estimator: Estimator = "mean",
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> LabeledSolution:
     """A labelled solution from the counts of its proper prefixes; `path[t]` belongs to the first t steps, the rest is unknown.
 
@@ -50,4 +52,4 @@ def with_labels(
         labels[-1] = StepLabel(int(solution.verdict.outcome == "right"), 1)
         estimates[-1] = estimated(labels[-1], "verdict")
     kept = tuple(estimates) if any(estimates) else ()
-    return LabeledSolution(solution, tuple(labels), first_error, method, cost, reason, estimates=kept)
+    return LabeledSolution(solution, tuple(labels), first_error, method, cost, reason, estimates=kept, notes=dict(notes))

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
 
 from openr_data.errors import UsageError
 from openr_data.labelers.math_shepherd import Estimates
+from openr_data.labelers.repairs import EXPLICIT_REVISION, checked_pattern
 from openr_data.labelers.verdicts import Truncated, Ungradable
+from openr_data.types import Engine, Sampling
 
-HARD_METHODS = frozenset({"math-shepherd", "omegaprm"})
-"""Methods whose label is a yes or no: one hit decides it."""
+HARD_METHODS = frozenset({"math-shepherd", "omegaprm", "scan", "epicprm", "genprm"})
+"""Methods whose first error is decided before all rollouts are drawn: one hit, or a threshold that is out of reach."""
+
+SHARE_METHODS = frozenset({"er-prm", "pav"})
+"""Methods whose label is a reading of shares: nothing is left of it without all rollouts of a prefix."""
+
+
+class Second(NamedTuple):
+    """An engine beside the one that solves, and how it is sampled: the judge or the prover of a method."""
+
+    engine: Engine
+    sampling: Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +33,19 @@ class LabelConfig:
 
     `rollouts` is k (N in Math-Shepherd) per measured prefix. `filter_rollouts` 0 switches the question filter off;
     `rollout_limit` 0 sets no limit; `spans` 0 keeps semantic steps, and 16 cuts a solution of average length into the paper's 16
-    token spans. `estimates` is read by math-shepherd only; filter, searches, limit and selection by omegaprm only.
+    token spans. `estimates` is read by math-shepherd only; searches, limit and selection by omegaprm only. `filter_rollouts` are
+    the root's for scan, epicprm and genprm, which always sample it (0: `rollouts` of them).
+
+    Each of one method: `confidence_floor` (scan), `root_share` and `perplexity` (epicprm), `progress` (genprm), `eta` (er-prm),
+    `best_of` and `drop` (pav). `ignore_repairs`: a right rollout that takes back a step of its prefix is a failure there, for any
+    method; `repair_pattern` is how such text is known (see `RevisionPattern`).
 
     `exact_counts`: a fixed number of rollouts per prefix, so that hits / rollouts is unbiased; otherwise a prefix is left at its
     first hit, which changes no hard label. `None`: exact where the method's label is a share (mips, soft estimates, readings over
     counts), and not where it is hard. `reuse_passing`: rollouts that pass through a prefix count there too (see `Path`).
+
+    consensus: `agree_with` is the Monte Carlo method that the judge has to agree with, which reads its settings as when it works
+    alone, and `votes` are drawn of the judge for each solution.
     """
 
     method: str = "omegaprm"
@@ -41,6 +63,17 @@ class LabelConfig:
     ungradable: Ungradable = "unknown"
     exact_counts: bool | None = None
     reuse_passing: bool = True
+    agree_with: str = "omegaprm"
+    votes: int = 5
+    confidence_floor: float = 0.0
+    root_share: float = 0.5
+    perplexity: bool = True
+    progress: float = 0.8
+    eta: float = 1.0
+    best_of: int = 4
+    drop: float = 0.0
+    ignore_repairs: bool = False
+    repair_pattern: str = EXPLICIT_REVISION
 
     @property
     def exact(self) -> bool:
@@ -54,6 +87,8 @@ class LabelConfig:
             raise UsageError(f"there is no labelling method '{self.method}'; choose one of: {', '.join(methods)}")
         if self.rollouts < 1:
             raise UsageError(f"rollouts must be at least 1, not {self.rollouts}")
+        if self.votes < 1:
+            raise UsageError(f"votes must be at least 1, not {self.votes}")
         for name in ("filter_rollouts", "searches", "rollout_limit", "spans"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must not be negative, not {getattr(self, name)}")
@@ -65,4 +100,21 @@ class LabelConfig:
             raise UsageError(f"ungradable is unknown or wrong, not '{self.ungradable}'")
         if 0 < self.rollout_limit < self.filter_rollouts:
             raise UsageError(f"rollout_limit {self.rollout_limit} does not even pay the {self.filter_rollouts} filter rollouts")
+        self._check_readings()
         return self
+
+    def _check_readings(self) -> None:
+        if not 0 <= self.confidence_floor <= 1:
+            raise UsageError(f"confidence_floor is a share from 0 to 1, not {self.confidence_floor}")
+        for name in ("root_share", "progress"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(f"{name} must lie in (0, 1], not {getattr(self, name)}")
+        if not 0 < self.eta < inf:
+            raise UsageError(f"eta must be a positive number, not {self.eta}")
+        if not 0 <= self.drop <= 1:
+            raise UsageError(f"drop is an advantage from 0 (no rule) to 1, not {self.drop}")
+        if self.best_of < 1 or (self.method == "pav" and self.best_of > self.rollouts):
+            raise UsageError(f"best_of must be at least 1 and, for pav, at most the {self.rollouts} rollouts, not {self.best_of}")
+        if self.method in SHARE_METHODS and self.exact_counts is False:
+            raise UsageError(f"{self.method} reads shares of hits, which stopping early would bias: leave exact_counts on")
+        checked_pattern(self.repair_pattern)

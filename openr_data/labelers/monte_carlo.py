@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
 
 from openr_data.errors import ContextOverflow, EngineError
+from openr_data.labelers.repairs import Repairs
 from openr_data.labelers.spans import TokenSpans
 from openr_data.labelers.verdicts import Truncated, Ungradable, verdict_on
 from openr_data.types import Completion, Cost, Engine, Grader, Node, Problem, Rollout, Sampling, Solution, Steps, Verdict
@@ -33,7 +34,8 @@ class Splitter(Protocol):
 class MonteCarlo:
     """Measures prefixes. `engine` renders prefixes with the same separator as `steps` (the empty one for token spans).
 
-    `sampler` names the engine in solutions that are made of rollouts.
+    `sampler` names the engine in solutions that are made of rollouts. `repairs` says which right rollouts took back a step of
+    their prefix and so do not speak for it (`None`: all of them do); nodes keep them as the grader saw them, see `Path.outcome`.
     """
 
     engine: Engine
@@ -43,9 +45,15 @@ class MonteCarlo:
     truncated: Truncated = "unknown"
     sampler: str = ""
     ungradable: Ungradable = "unknown"
+    repairs: Repairs | None = None
 
     async def measure(self, problem: Problem, prefix: Steps, n: int, start: int = 0) -> Node:
-        """Rollouts `start .. start+n-1` from `prefix`, all kept (OmegaPRM, arXiv 2406.06592, Eq. 1).
+        """Rollouts `start .. start+n-1` from `prefix`, as a node of their own (OmegaPRM, arXiv 2406.06592, Eq. 1)."""
+        rollouts = await self.rollouts(problem, prefix, n, start)
+        return Node(node_id(problem, self.steps.open(prefix)), problem.id, "", prefix, rollouts)
+
+    async def rollouts(self, problem: Problem, prefix: Steps, n: int, start: int = 0) -> tuple[Rollout, ...]:
+        """Rollouts `start .. start+n-1` from `prefix`, all kept.
 
         The graded text is the prefix with its continuation: the answer may already stand in the prefix. A sample that failed
         in the engine and an answer that could not be graded are undecided, never negative. Raises `EngineError`, except for a
@@ -54,13 +62,11 @@ class MonteCarlo:
         try:
             completions = await self.engine.sample(problem.question, prefix, n=n, sampling=self.sampling, start=start)
         except ContextOverflow:
-            rollouts = [_refused(start + i) for i in range(n)]
-        else:
-            if len(completions) != n:
-                raise EngineError(f"the engine returned {len(completions)} samples where {n} were asked for")
-            text = self.steps.open(prefix)
-            rollouts = await concurrently(self._grade(text, completion, problem.answer) for completion in completions)
-        return Node(node_id(problem, self.steps.open(prefix)), problem.id, "", prefix, tuple(rollouts))
+            return tuple(_refused(start + i) for i in range(n))
+        if len(completions) != n:
+            raise EngineError(f"the engine returned {len(completions)} samples where {n} were asked for")
+        text = self.steps.open(prefix)
+        return tuple(await concurrently(self._grade(text, completion, problem.answer) for completion in completions))
 
     async def _grade(self, prefix: str, completion: Completion, answer: str) -> Rollout:
         verdict = await verdict_on(
@@ -88,15 +94,6 @@ def node_id(problem: Problem, text: str) -> str:
     return blake2b(f"{problem.id}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def merge(first: Node, second: Node) -> Node:
-    """Two measurements of one prefix as one: a sample index counts once, so counts add only where the indices differ."""
-    if first.id != second.id:
-        raise ValueError("only measurements of the same prefix can be merged")
-    known = {rollout.completion.index for rollout in first.rollouts}
-    new = [rollout for rollout in second.rollouts if rollout.completion.index not in known]
-    return replace(first, rollouts=tuple(sorted((*first.rollouts, *new), key=lambda rollout: rollout.completion.index)))
-
-
 def cost_of(nodes: Iterable[Node]) -> Cost:
     """What the rollouts kept in these nodes cost: their number and their generated tokens."""
     rollouts = [rollout for node in nodes for rollout in node.rollouts]
@@ -111,9 +108,12 @@ def why_undecided(rollouts: Iterable[Rollout]) -> str:
 
 async def concurrently(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run all jobs at once; results in their order. The first failure cancels the others and is raised as itself."""
+    waiting = list(jobs)
+    if len(waiting) == 1:  # the usual case where prefixes are left at their first hit: no task for one job
+        return [await waiting[0]]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
+            tasks = [group.create_task(job) for job in waiting]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from openr_data.labelers.monte_carlo import concurrently, why_undecided
 from openr_data.labelers.tree import Tree
-from openr_data.types import NO_ROLLOUTS, Cost, Counts, Rollout, Solution, StepLabel, Steps
+from openr_data.types import NO_ROLLOUTS, Cost, Counts, Outcome, Rollout, Solution, StepLabel, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Path:
         self.texts = [tree.text(steps[:t]) for t in range(len(steps))]
         self.drawn = [0] * len(steps)
         self._counts = [NO_ROLLOUTS] * len(steps)
+        self._undecided: list[tuple[Rollout, ...]] = [()] * len(steps)
+        self._added = [text[len(shorter) :] for shorter, text in pairwise(self.texts)]
         self._passing = passing
 
     def counts(self, depth: int) -> Counts:
@@ -57,7 +60,7 @@ class Path:
     async def draw(self, depth: int, n: int = 1) -> tuple[Rollout, ...]:
         """The next `n` rollouts of a depth, asked for together. Fewer where the tree's limit is spent."""
         first = self.drawn[depth]
-        rollouts = (await self.tree.draw(self.steps[:depth], first + n))[first : first + n]
+        rollouts = (await self._ask(depth, first + n))[first : first + n]
         for rollout in rollouts:
             self._count(depth, rollout)
         self.drawn[depth] = first + len(rollouts)
@@ -66,7 +69,7 @@ class Path:
     async def draw_each(self, depths: Iterable[int], n: int = 1) -> None:
         """The next `n` rollouts of several depths at once; counted in the order of the depths, whatever comes first."""
         wanted = list(depths)
-        await concurrently(self.tree.draw(self.steps[:t], self.drawn[t] + n) for t in wanted)
+        await concurrently(self._ask(t, self.drawn[t] + n) for t in wanted)
         for depth in wanted:
             await self.draw(depth, n)
 
@@ -87,7 +90,27 @@ class Path:
         return self._counts[depth].hits > 0 or self._counts[depth].total >= k
 
     def why_undecided(self, depth: int) -> str:
-        return why_undecided(self.tree.rollouts(self.texts[depth])[: self.drawn[depth]])
+        """The commonest reason among the rollouts that count here and could not be decided."""
+        return why_undecided(self._undecided[depth])
+
+    def own(self, depth: int) -> tuple[Rollout, ...]:
+        """What was drawn at this very depth, in the order of the sample indices."""
+        return self.tree.rollouts(self.texts[depth])[: self.drawn[depth]]
+
+    def own_label(self, depth: int) -> StepLabel | None:
+        """The evidence of these alone: with a fixed number of them, an unbiased count whatever passed through."""
+        counts = NO_ROLLOUTS
+        for rollout in self.own(depth):
+            counts = counts.adding(self.outcome(depth, rollout, depth))
+        return evidence(counts)
+
+    def outcome(self, drawn: int, rollout: Rollout, depth: int) -> Outcome:
+        """What a rollout drawn at depth `drawn` says of the prefix at `depth`: a right one that repaired it is a failure."""
+        repairs = self.tree.measure.repairs
+        if rollout.verdict.outcome != "right" or repairs is None:
+            return rollout.verdict.outcome
+        whole = self.texts[drawn] + rollout.completion.text
+        return "wrong" if repairs(self.texts[depth], whole[len(self.texts[depth]) :]) else "right"
 
     def pay(self) -> Cost:
         """What this path drew first; call it for one path after the other, in a fixed order."""
@@ -101,16 +124,27 @@ class Path:
         if self.target == RolloutId(self.texts[depth], rollout.completion.index):
             return
         for t in range(depth, self._follows(depth, rollout) + 1):
-            self._counts[t] = self._counts[t].adding(rollout.verdict.outcome)
+            outcome = self.outcome(depth, rollout, t)
+            self._counts[t] = self._counts[t].adding(outcome)
+            if outcome == "unknown":
+                self._undecided[t] += (rollout,)
 
     def _follows(self, depth: int, rollout: Rollout) -> int:
-        """The deepest depth that the rollout passes through."""
-        if not self._passing:
+        """The deepest depth that the rollout passes through.
+
+        One that met the token limit speaks only for its start: begun further on, it would have had more room.
+        """
+        if not self._passing or rollout.completion.finish_reason == "length":
             return depth
-        start, text = len(self.texts[depth]), rollout.completion.text
-        while depth + 1 < len(self.steps) and text.startswith(self.texts[depth + 1][start:]):
-            depth += 1
+        text, at = rollout.completion.text, 0
+        for added in self._added[depth:]:
+            if not text.startswith(added, at):
+                break
+            depth, at = depth + 1, at + len(added)
         return depth
+
+    async def _ask(self, depth: int, stop: int) -> tuple[Rollout, ...]:
+        return await self.tree.draw(self.steps[:depth], stop, text=self.texts[depth])
 
 
 def evidence(counts: Counts) -> StepLabel | None:
