@@ -1,13 +1,16 @@
 """The rollout journal: every finished completion, durable before it is acknowledged; and the rows of items not yet in a shard.
 
+A part's journal also keeps the items that failed: the part may be merged when the process that met the failure is long gone.
+
 Knows keys and values; what a key is made of, and what becomes of a completion, is decided by its callers.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from openr_data.errors import RunDirError, StorageError
@@ -16,6 +19,7 @@ from openr_data.store.sqlite_thread import SqliteThread
 from openr_data.types import Completion
 
 VERSION = 1
+_PAGE_ITEMS = 1000
 _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
@@ -28,11 +32,13 @@ Connect = Callable[[Path], sqlite3.Connection]
 
 COMPLETIONS = "SELECT CAST(key AS BLOB), coalesce(CAST(value AS BLOB), x''), CAST(crc AS INTEGER) FROM completions "
 RESULTS = "SELECT item, coalesce(CAST(value AS BLOB), x''), CAST(crc AS INTEGER) FROM results "
+FAILURES = "SELECT item, coalesce(CAST(value AS BLOB), x''), CAST(crc AS INTEGER) FROM failures "
 """Values and checksums as bytes and numbers, also where a flipped bit has changed their type."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (key BLOB PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS results (item INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS failures (item INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO totals VALUES ('completions', 0), ('tokens', 0);
 """
@@ -131,8 +137,14 @@ class Journal:
 
     async def put_result(self, item: int, value: bytes) -> None:
         """Keep a finished item's packed rows until its shard is sealed. A second result of an item is a bug."""
-        row = (item, value, checksum(_item_key(item), value))
+        row = (item, value, item_checksum(item, value))
         await self._thread.write(lambda connection: connection.execute("INSERT INTO results VALUES (?, ?, ?)", row).rowcount)
+
+    async def put_failure(self, item: int, value: bytes) -> None:
+        """Keep what is known of an item that failed, in place of what was known before."""
+        row = (item, value, item_checksum(item, value))
+        query = "INSERT OR REPLACE INTO failures VALUES (?, ?, ?)"
+        await self._thread.write(lambda connection: connection.execute(query, row).rowcount)
 
     async def results(self, start: int, stop: int, *, limit_bytes: int = 4 << 20) -> list[tuple[int, bytes]]:
         """Packed rows of the items in `[start, stop)`, in order, up to about `limit_bytes` (but at least one, if any)."""
@@ -142,12 +154,15 @@ class Journal:
         query = "DELETE FROM results WHERE item >= ? AND item < ?"
         await self._thread.write(lambda connection: connection.execute(query, (start, stop)).rowcount)
 
-    async def check_results(self) -> tuple[list[int], int]:
-        """The items that have a result, and how many damaged results were dropped (those items are owed again)."""
-        good, bad = await self._thread.read(_scan_results)
-        for item in bad:
-            await self.clear_results(item, item + 1)
-        return good, len(bad)
+    async def check_results(self) -> AsyncIterator[int]:
+        """The items that have a result, in order; damaged results are dropped on the way (those items are owed again)."""
+        after: int | None = -1
+        while after is not None:
+            good, bad, after = await self._thread.read(partial(_scan_results, after=after))
+            for item in bad:
+                await self.clear_results(item, item + 1)
+            for item in good:
+                yield item
 
     def _insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[bytes, bytes, int]], *, paid: bool = True) -> None:
         for key, value, tokens in rows:
@@ -168,7 +183,7 @@ class Journal:
         page: list[tuple[int, bytes]] = []
         query = RESULTS + "WHERE item >= ? AND item < ? ORDER BY item"
         for item, value, crc in connection.execute(query, (start, stop)):
-            if crc != checksum(_item_key(item), value):
+            if crc != item_checksum(item, value):
                 raise StorageError(f"{self.path}: the rows of item {item} are damaged; run again with --resume to redo them")
             page.append((item, value))
             limit -= len(value)
@@ -223,8 +238,8 @@ def copy_completions(source: Path, target: Path) -> JournalTotals:
         reader.close()
 
 
-def _item_key(item: int) -> bytes:
-    return item.to_bytes(8, "big")
+def item_checksum(item: int, value: bytes) -> int:
+    return checksum(item.to_bytes(8, "big"), value)
 
 
 def _find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> tuple[dict[bytes, Completion], list[bytes]]:
@@ -251,9 +266,11 @@ def _totals(connection: sqlite3.Connection) -> JournalTotals:
     return JournalTotals(values["completions"], values["tokens"])
 
 
-def _scan_results(connection: sqlite3.Connection) -> tuple[list[int], list[int]]:
+def _scan_results(connection: sqlite3.Connection, after: int) -> tuple[list[int], list[int], int | None]:
+    """Good and damaged results of the next items after `after`, and the last of them; `None` at the end."""
     good: list[int] = []
     bad: list[int] = []
-    for item, value, crc in connection.execute(RESULTS + "ORDER BY item"):
-        (good if crc == checksum(_item_key(item), value) else bad).append(item)
-    return good, bad
+    item = None
+    for item, value, crc in connection.execute(RESULTS + "WHERE item > ? ORDER BY item LIMIT ?", (after, _PAGE_ITEMS)):
+        (good if crc == item_checksum(item, value) else bad).append(item)
+    return good, bad, item

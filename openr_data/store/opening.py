@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from openr_data.errors import RunDirError
 from openr_data.store.atomic import file_digest, partial_name, storage_errors, sync_directory
@@ -19,6 +20,11 @@ JOURNAL = "journal.sqlite"
 _SCAFFOLD = ("lock", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", MANIFEST)
 """What a run may leave behind before its `run.json` exists: with nothing else, the directory still counts as empty."""
 
+PARTS = "parts"
+"""Folder of a run's parts. They may stand there before the run itself does; only their merge may then begin it."""
+
+_BESIDE = (PARTS, "slurm")
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -30,7 +36,7 @@ class Opened:
 
 
 def directory(path: Path, mode: str) -> Path:
-    """The directory, made if need be. Raises `RunDirError` where it may not be used in this mode."""
+    """The directory, made if need be. Raises `RunDirError` where it may not be used in this mode (`new`, `resume`, `merge`)."""
     if path.exists() and not path.is_dir():
         raise RunDirError(f"{path} is a file; give a directory for the run")
     with storage_errors(path):
@@ -40,17 +46,31 @@ def directory(path: Path, mode: str) -> Path:
             raise RunDirError(
                 f"{path} already holds a run; --resume continues it, --fork starts a copy of it, or choose another directory"
             )
+        if mode == "resume" and (path / PARTS).is_dir() and not RunRecord.load(path).merged:
+            raise _unmerged(path)
         return path
     strange = sorted(each.name for each in path.iterdir() if each.name not in _SCAFFOLD and not each.name.endswith(".partial"))
+    if PARTS in strange and mode != "merge":
+        raise _unmerged(path)
+    strange = [name for name in strange if name not in _BESIDE]
     if strange:
         raise RunDirError(f"{path} is not a run directory and not empty (it holds {strange[0]}); choose another directory")
     return path
 
 
-def prepare(path: Path, identity: RunIdentity, mode: str, fork_of: Path | None, settings: Mapping[str, Any]) -> Opened:
+def _unmerged(path: Path) -> RunDirError:
+    return RunDirError(
+        f"{path} holds the parts of a run that are not merged yet; continue them with the same --executor and --resume, "
+        f"or merge them with `openr-data merge {path / PARTS}/* --out {path}`"
+    )
+
+
+def prepare(
+    path: Path, identity: RunIdentity, mode: str, fork_of: Path | None, settings: Mapping[str, Any], part: str = ""
+) -> Opened:
     """Under the lock: start the run, or check what is there against `identity` and set damaged shards aside."""
     directory(path, mode)
-    opened = _continue(path, identity) if (path / RUN).exists() else _begin(path, identity, fork_of)
+    opened = _continue(path, identity, part) if (path / RUN).exists() else _begin(path, identity, fork_of, part)
     opened.record.settings = dict(settings)
     now = versions()
     if now not in opened.record.versions:
@@ -61,8 +81,9 @@ def prepare(path: Path, identity: RunIdentity, mode: str, fork_of: Path | None, 
     return opened
 
 
-def _begin(path: Path, identity: RunIdentity, fork_of: Path | None) -> Opened:
+def _begin(path: Path, identity: RunIdentity, fork_of: Path | None, part: str) -> Opened:
     record, manifest = RunRecord.of(identity), Manifest(identity.digest, identity.tables)
+    record.part, record.part_id = part, uuid4().hex if part else ""
     with storage_errors(path):
         for name in (JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"):
             (path / name).unlink(missing_ok=True)
@@ -83,8 +104,9 @@ def _copy_journal(source: Path, target: Path) -> JournalTotals:
     return copied
 
 
-def _continue(path: Path, identity: RunIdentity) -> Opened:
+def _continue(path: Path, identity: RunIdentity, part: str) -> Opened:
     record, manifest = RunRecord.load(path), Manifest.load(path)
+    record.compare_share(part, path)
     record.compare(identity, path)
     if manifest.digest != record.digest:
         raise RunDirError(f"{path / MANIFEST} belongs to another run; restore the one of this run, or remove the directory")

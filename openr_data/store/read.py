@@ -50,7 +50,10 @@ class RunReader:
         """Raises `RunDirError` where there is no run, or a damaged one."""
         if not (path / RUN).is_file():
             raise RunDirError(f"{path} is not a run directory: it has no {RUN}")
-        record, manifest = RunRecord.load(path), Manifest.load(path)
+        record = RunRecord.load(path)
+        if record.part:
+            raise RunDirError(f"{path} is part {record.part} of a run; `openr-data merge` makes the run of its parts")
+        manifest = Manifest.load(path)
         if manifest.digest != record.digest:
             raise RunDirError(f"{path / MANIFEST} belongs to another run; run `openr-data verify {path}`")
         return cls(path, record, manifest)

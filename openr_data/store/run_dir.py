@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from openr_data.store.notes import NoteFile
 from openr_data.store.progress import Progress
 from openr_data.store.run_record import RunIdentity, RunRecord, Status
 from openr_data.store.schemas import TABLES
+from openr_data.store.units import NO_MARK
 
 T = TypeVar("T")
 Mode = Literal["new", "resume"]
@@ -37,16 +39,19 @@ async def open_run(
     mode: Mode = "new",
     fork_of: Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    part: str = "",
 ) -> AsyncIterator[RunDir]:
     """The run directory at `path`, locked for this process until the block ends; `settings` are saved but never compared.
 
     `new` refuses a directory that holds anything; `resume` continues the same run, or starts it where nothing is there yet.
     `fork_of` starts a new run (its own configuration, no records) with the completions of another run's journal.
+    `part` names a share of the run (`2/7`, or a worker's name): the directory then keeps the results of some items, under their
+    numbers in the whole run, and is never sealed; `openr_data.store.merging` makes the run of its parts.
     Leaving the block without `close` marks the run interrupted, or failed after an error. Raises `RunDirError`,
     `StorageError`.
     """
     with DirectoryLock(opening.directory(path, mode)):
-        opened = await asyncio.to_thread(opening.prepare, path, identity, mode, fork_of, settings or {})
+        opened = await asyncio.to_thread(opening.prepare, path, identity, mode, fork_of, settings or {}, part)
         run = RunDir(path, identity, opened)
         try:
             await run.start()
@@ -74,6 +79,7 @@ class RunDir:
         self._manifest = opened.manifest
         self._rejects, self._failures = NoteFile(path / "rejects.jsonl"), NoteFile(path / "failures.jsonl", sort_by="item")
         self._failed: set[int] = set()
+        self._failure_writes: set[asyncio.Task[None]] = set()
         self._totals: dict[str, float] = {}
         self._began = time.monotonic()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="openr-data disk")
@@ -88,17 +94,19 @@ class RunDir:
         self.progress = Progress(self.identity.shard_items, sealed=((shard.start, shard.stop) for shard in shards))
         await self._load_results()
         self.record.status, self.record.attempts, self.record.manifest = "running", self.record.attempts + 1, ""
+        if self.record.part:
+            self.record.items = None  # known again when this attempt, too, has met the whole input
         await self._save_record()
 
     async def _load_results(self) -> None:
         """Finished items without a shard; a result whose shard is sealed is what a kill between the two left behind."""
-        for shard in self._manifest.shards.values():
-            await self.journal.clear_results(shard.start, shard.stop)
-        items, _ = await self.journal.check_results()
-        for item in items:
+        for start, stop in _joined((shard.start, shard.stop) for shard in self._manifest.shards.values()):
+            await self.journal.clear_results(start, stop)
+        async for item in self.journal.check_results():
             self.progress.add(item)
-        for shard_index in self.progress.complete():
-            await self._seal(shard_index, self.progress.range(shard_index)[1])
+        if not self.record.part:
+            for shard_index in self.progress.complete():
+                await self._seal(shard_index, self.progress.range(shard_index)[1])
 
     @property
     def finished(self) -> bool:
@@ -110,13 +118,17 @@ class RunDir:
         """Items that failed in this attempt."""
         return len(self._failed)
 
-    async def finish_item(self, item: int, tables: Mapping[str, Sequence[Row]]) -> None:
-        """Store all records of an item, for good. Returns when they are durable (and, for the last item of a shard, sealed)."""
+    async def finish_item(self, item: int, tables: Mapping[str, Sequence[Row]], mark: bytes = NO_MARK) -> None:
+        """Store all records of an item, for good. Returns when they are durable (and, for the last item of a shard, sealed).
+
+        `mark` (see `openr_data.store.units`) tells a part's merge which item this was; a whole run keeps none.
+        """
         if item in self.progress:
             raise ValueError(f"item {item} is already finished")
         _check_rows(tables, self.identity.tables)
-        await self.journal.put_result(item, await asyncio.to_thread(pack_tables, tables))
-        if self.progress.add(item):
+        packed = await asyncio.to_thread(pack_tables, tables)
+        await self.journal.put_result(item, mark + packed if self.record.part else packed)
+        if self.progress.add(item) and not self.record.part:
             shard = item // self.identity.shard_items
             await self._seal_apart(shard, self.progress.range(shard)[1])
 
@@ -124,10 +136,21 @@ class RunDir:
         """Note an input row that could not be used. All rejects are noted again in every attempt, in input order."""
         self._rejects.add(note)
 
-    def add_failure(self, item: int, note: Mapping[str, Any]) -> None:
+    def add_failure(self, item: int, note: Mapping[str, Any], mark: bytes = NO_MARK) -> None:
         """Note an item that has no records because it failed; resuming the run tries it again."""
         self._failed.add(item)
         self._failures.add({"item": item, **note})
+        if self.record.part:
+            value = mark + json.dumps(note, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            task = asyncio.create_task(self.journal.put_failure(item, value))
+            self._failure_writes.add(task)
+            task.add_done_callback(self._failure_written)
+
+    def _failure_written(self, task: asyncio.Task[None]) -> None:
+        """An error is not lost: it has broken the journal, which raises it again at the next call."""
+        self._failure_writes.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     def add_totals(self, **amounts: float) -> None:
         """Add to the totals of `run.json`, which sum over every attempt; saved by `save_totals`, with a shard, and at the end."""
@@ -144,7 +167,14 @@ class RunDir:
         await self._on_disk(partial(replace(self.record, totals=dict(self.record.totals)).save, self.path))
 
     async def complete(self, items: int) -> dict[str, TableSize]:
-        """Every item of the input is finished or failed: seal what is left; returns the size of each table."""
+        """Every item of the input is finished or failed: seal what is left; returns the size of each table.
+
+        A part says with it that its share is done and how many items the whole run has; it has no tables of its own.
+        """
+        if self.record.part:
+            await asyncio.gather(*self._failure_writes)
+            self.record.items = items
+            return {}
         for shard in self.progress.unsealed(items):
             await self._seal_apart(shard, min(self.progress.range(shard)[1], items))
         self.record.items = items
@@ -167,7 +197,7 @@ class RunDir:
             raise ValueError("a run is finished only after complete()")
         self._closed = True
         try:
-            await asyncio.gather(*self._seals, return_exceptions=True)
+            await asyncio.gather(*self._seals, *self._failure_writes, return_exceptions=True)
             await self._save_end(status)
         finally:
             await self.journal.close()
@@ -242,6 +272,17 @@ class RunDir:
     async def _on_disk(self, call: Callable[[], T]) -> T:
         """One thread does all file work of a run, in order."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges that stand in order, with neighbours made one."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def _check_rows(tables: Mapping[str, Sequence[Row]], declared: Sequence[str]) -> None:

@@ -48,11 +48,19 @@ class RunIdentity:
     def digest(self) -> str:
         return digest(self.plain())
 
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> RunIdentity:
+        """The identity that `plain` describes: its digest is the same."""
+        named = {name: values[name] for name in ("command", "config", "engine", "inputs", "shard_items")}
+        return cls(**named, tables=tuple(values["tables"]))
+
 
 @dataclass(slots=True)
 class RunRecord:
     """The content of `run.json`. `totals` are sums over every attempt at the run; `items` is known once it is complete;
-    `inherited` counts the completions and tokens that came with a fork, which this run did not pay for.
+    `inherited` counts the completions and tokens that came with a fork, which this run did not pay for. `part` is the share of
+    a part ("" for a whole run) and `part_id` tells it from every other part, also from one with the same share; `merged` holds
+    what each part that was merged into this run has added to its totals.
     """
 
     identity: dict[str, Any]
@@ -66,6 +74,9 @@ class RunRecord:
     forked_from: str = ""
     inherited: dict[str, int] = field(default_factory=dict)
     manifest: str = ""
+    part: str = ""
+    part_id: str = ""
+    merged: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, identity: RunIdentity) -> RunRecord:
@@ -96,6 +107,15 @@ class RunRecord:
         if record.digest != digest(record.identity):
             raise RunDirError(f"{directory / NAME} is damaged: its digest does not match its configuration")
         return record
+
+    def compare_share(self, part: str, directory: Path) -> None:
+        """Raises `RunDirError` where the directory holds another share of the run than `part` ("": the whole run)."""
+        if self.part == part:
+            return
+        if not self.part:
+            raise RunDirError(f"{directory} holds a whole run, not part {part} of one; choose another directory for the part")
+        remedy = f"choose another directory for part {part}" if part else "continue it as that part, or merge the parts"
+        raise RunDirError(f"{directory} is part {self.part} of a run; {remedy}")
 
     def compare(self, identity: RunIdentity, directory: Path) -> None:
         """Raises `RunDirError` that names every field in which the run on disk differs, with both values."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from openr_data.store.atomic import partial_name, storage_errors, sync_directory
 from openr_data.store.frames import checksum, unpack_completion
-from openr_data.store.journal import COMPLETIONS, RESULTS, connect_to_write
+from openr_data.store.journal import COMPLETIONS, RESULTS, connect_to_write, item_checksum
 
 
 def salvage_journal(path: Path) -> int:
@@ -43,7 +43,7 @@ def _copy_sound_rows(source: Path, target: Path) -> int:
                 rows += writer.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?)", (key, value, crc)).rowcount
                 tokens += unpack_completion(value).token_count
         for item, value, crc in _readable(source, RESULTS):
-            if crc == checksum(item.to_bytes(8, "big"), value):
+            if crc == item_checksum(item, value):
                 results += writer.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?)", (item, value, crc)).rowcount
         writer.executemany("UPDATE totals SET value = ? WHERE name = ?", ((rows, "completions"), (tokens, "tokens")))
         writer.execute("COMMIT")

@@ -10,7 +10,7 @@ from pathlib import Path
 from openr_data.errors import RunDirError
 from openr_data.store.atomic import file_digest
 from openr_data.store.frames import checksum, unpack_completion
-from openr_data.store.journal import COMPLETIONS, RESULTS, connect_to_read
+from openr_data.store.journal import COMPLETIONS, RESULTS, connect_to_read, item_checksum
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, Shard, ShardFile
@@ -30,8 +30,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`findings` is empty for a run that is whole. `rows` counts the verified records of each table, `completions` and `tokens`
-    the sound rows of the journal, adopted ones included.
+    """`findings` is empty for a run that is whole. `items` are those in shards, or of a part those with a result. `rows` counts
+    the verified records of each table, `completions` and `tokens` the sound rows of the journal, adopted ones included.
     """
 
     status: str
@@ -57,16 +57,16 @@ def verify_run(path: Path) -> Report:
     try:
         manifest = Manifest.load(path)
     except RunDirError as fault:
-        counts, findings = _check_journal(path)
+        counts, _, findings = _check_journal(path)
         return Report(record.status, False, 0, 0, {}, *counts, (Finding(MANIFEST, str(fault)), *findings))
     findings = [*_check_manifest(path, record, manifest), *_check_shards(path, manifest)]
     if record.status == "finished":
         findings += _check_orphans(path, manifest)
-    counts, journal = _check_journal(path)
-    items = sum(shard.stop - shard.start for shard in manifest.shards.values())
+    counts, results, journal = _check_journal(path)
+    items = results if record.part else sum(shard.stop - shard.start for shard in manifest.shards.values())
     return Report(
         status=record.status,
-        complete=record.items == items,
+        complete=record.status == "finished" if record.part else record.items == items,
         items=items,
         shards=len(manifest.shards),
         rows={table: manifest.size(table).rows for table in manifest.tables},
@@ -120,7 +120,7 @@ def _trusted_manifest(path: Path, record: RunRecord) -> Manifest:
 def _check_manifest(path: Path, record: RunRecord, manifest: Manifest) -> Iterator[Finding]:
     if manifest.digest != record.digest or manifest.tables != record.tables:
         yield Finding(MANIFEST, "it belongs to another run")
-    if record.status != "finished":
+    if record.status != "finished" or record.part:
         return
     if record.manifest != file_digest(path / MANIFEST):
         yield Finding(MANIFEST, "it is not the one this run was finished with")
@@ -160,28 +160,28 @@ def _check_orphans(path: Path, manifest: Manifest) -> Iterator[Finding]:
             yield Finding(name, "the manifest does not name it")
 
 
-def _check_journal(path: Path) -> tuple[tuple[int, int], list[Finding]]:
-    """Completions and tokens, and what is wrong with the journal."""
+def _check_journal(path: Path) -> tuple[tuple[int, int], int, list[Finding]]:
+    """Completions and tokens, sound results, and what is wrong with the journal."""
     if not (path / JOURNAL).is_file():
-        return (0, 0), [Finding(JOURNAL, "it is missing")]
+        return (0, 0), 0, [Finding(JOURNAL, "it is missing")]
     try:
         connection = connect_to_read(path / JOURNAL, briefly=True)
     except RunDirError as fault:
-        return (0, 0), [Finding(JOURNAL, str(fault))]
+        return (0, 0), 0, [Finding(JOURNAL, str(fault))]
     try:
         return _read_journal(connection)
     except sqlite3.Error as fault:
-        return (0, 0), [Finding(JOURNAL, f"it cannot be read ({fault})")]
+        return (0, 0), 0, [Finding(JOURNAL, f"it cannot be read ({fault})")]
     finally:
         connection.close()
 
 
-def _read_journal(connection: sqlite3.Connection) -> tuple[tuple[int, int], list[Finding]]:
+def _read_journal(connection: sqlite3.Connection) -> tuple[tuple[int, int], int, list[Finding]]:
     findings = []
     (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if state != "ok":
         findings.append(Finding(JOURNAL, f"its pages are damaged ({str(state).splitlines()[-1]})"))
-    completions = tokens = damaged = 0
+    completions = tokens = results = damaged = 0
     for key, value, crc in connection.execute(COMPLETIONS):
         if crc == checksum(key, value):
             completions += 1
@@ -189,7 +189,9 @@ def _read_journal(connection: sqlite3.Connection) -> tuple[tuple[int, int], list
         else:
             damaged += 1
     for item, value, crc in connection.execute(RESULTS):
-        damaged += crc != checksum(item.to_bytes(8, "big"), value)
+        sound = crc == item_checksum(item, value)
+        results += sound
+        damaged += not sound
     if damaged:
         findings.append(Finding(JOURNAL, f"{damaged} of its rows are damaged and will be done again"))
-    return (completions, tokens), findings
+    return (completions, tokens), results, findings
