@@ -13,7 +13,7 @@ from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import InputError, UsageError
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
-from openr_data.pipelines.estimate import METHODS, NOTHING_PROBED, Estimate, Prices, estimate
+from openr_data.pipelines.estimate import FREE, METHODS, NOTHING_PROBED, Estimate, Prices, estimate
 from openr_data.pipelines.estimate_pilot import sampled
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
@@ -23,7 +23,6 @@ from openr_data.types import Sampling
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=512, seed=0)
 SCRIPT = "vary=1,uneven=1"
-FREE = Prices()
 
 
 def config_of(source: ProblemSource, script: str = SCRIPT) -> GenerateConfig:

@@ -39,6 +39,9 @@ class Prices:
         return self
 
 
+FREE = Prices()
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """An expected amount and its ends; `high` is `None` where the pilot sets it no bound."""
@@ -100,7 +103,7 @@ def estimate(
     limits: EngineLimits,
     *,
     pilot: int,
-    prices: Prices = Prices(),
+    prices: Prices = FREE,
 ) -> Estimate:
     """Solve and label `pilot` random problems of the source in each way of `labels` (named as one likes) and extrapolate.
 
@@ -110,8 +113,13 @@ def estimate(
     for label in labels.values():
         label.checked(METHODS)
     problems, total = sampled(config.source, pilot, config.sampling.seed)
-    done = asyncio.run(trial(config, labels, limits, problems))
+    return extrapolated(asyncio.run(trial(config, labels, limits, problems)), total, prices)
+
+
+def extrapolated(done: Trial, total: int, prices: Prices = FREE) -> Estimate:
+    """From a random sample of `total` problems to all of them."""
     shown = _shown(done)
+    whole = len(done.observed) == total
 
     def amount(costs: Sequence[Cost], *, known: bool = True) -> Amount:
         tokens = _range([cost.tokens for cost in costs], total, known=known)
@@ -125,10 +133,8 @@ def estimate(
         pilot=shown,
         generate=amount([one.generate for one in done.observed]),
         label={
-            method: amount(
-                [one.label[method] for one in done.observed], known=len(problems) == total or _probed(done.observed, method)
-            )
-            for method in labels
+            method: amount([one.label[method] for one in done.observed], known=whole or _probed(done.observed, method))
+            for method in done.observed[0].label
         },
     )
 
