@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _PANEL = "Method"
 _SEARCHES = 20
 
-Method = Annotated[str, typer.Option("--method", help="omegaprm, math-shepherd or mips.", rich_help_panel=_PANEL)]
+Method = Annotated[
+    str,
+    typer.Option("--method", help="omegaprm, math-shepherd, mips, scan, epicprm, genprm, er-prm or pav.", rich_help_panel=_PANEL),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,14 @@ class ReadBy:
 
 _TREE = ReadBy(("omegaprm",))
 _SHEPHERD = ReadBy(("math-shepherd",))
-_COUNTING = ReadBy(("omegaprm", "math-shepherd", "mips"))
+_COUNTING = ReadBy(("omegaprm", "math-shepherd", "mips", "scan", "epicprm", "genprm"))
+_PASSED = ReadBy(("omegaprm", "math-shepherd", "mips", "scan"))
+_ROOTED = ReadBy(("omegaprm", "scan", "epicprm", "genprm"))
+_SCAN = ReadBy(("scan",))
+_EPIC = ReadBy(("epicprm",))
+_GENPRM = ReadBy(("genprm",))
+_ER = ReadBy(("er-prm",))
+_PAV = ReadBy(("pav",))
 
 _STEPS = "semantic (the separator's), or tokens (OmegaPRM's equal token spans, 16 per average solution)."
 _EXACT = (
@@ -41,6 +51,10 @@ _EXACT = (
     "Default: stop early, but for mips and soft estimates."
 )
 _PASSING = "Whether rollouts that pass through a prefix count there too."
+_FILTER = "From the question itself: its filter (omegaprm; 0: off), or its own value (the others; 0: as many as --rollouts)."
+_IGNORE = "A right rollout that takes back a step of its prefix is a failure there (NAIT's success filter). Default: it counts."
+_PATTERN = "Regular expression for such a text; a group `step` names the number of the step that is taken back."
+_PERPLEXITY = "Weigh rollouts by their perplexity, where the engine tells log-probabilities."
 _ESTIMATES = "hard: right solutions are free; soft: measure them too."
 
 
@@ -58,13 +72,13 @@ class MethodOptions:
     exact_counts: Annotated[bool | None, _option("--exact-counts/--early-stop", help=_EXACT, readers=_COUNTING), _COUNTING] = None
     reuse_passing: Annotated[
         bool | None,
-        _option("--reuse-passing/--no-reuse-passing", help=_PASSING, default="reuse-passing", readers=_COUNTING),
-        _COUNTING,
+        _option("--reuse-passing/--no-reuse-passing", help=_PASSING, default="reuse-passing", readers=_PASSED),
+        _PASSED,
     ] = None
     filter_rollouts: Annotated[
         int | None,
-        _option("--filter-rollouts", min=0, help="Of the question filter; 0: off.", default=32, readers=_TREE),
-        _TREE,
+        _option("--filter-rollouts", min=0, help=_FILTER, default=32, readers=_ROOTED),
+        _ROOTED,
     ] = None
     searches: Annotated[
         int | None,
@@ -83,6 +97,36 @@ class MethodOptions:
     ] = None
     c_puct: Annotated[float | None, _option("--c-puct", help="Of U, OmegaPRM Eq. 3.", default=0.125, readers=_TREE), _TREE] = None
     estimates: Annotated[str | None, _option("--estimates", help=_ESTIMATES, default="hard", readers=_SHEPHERD), _SHEPHERD] = None
+
+    confidence_floor: Annotated[
+        float | None,
+        _option("--confidence-floor", help="Least share of right root rollouts of a question.", default=0, readers=_SCAN),
+        _SCAN,
+    ] = None
+    root_share: Annotated[
+        float | None,
+        _option("--root-share", help="A prefix below this share of the question's value is bad.", default=0.5, readers=_EPIC),
+        _EPIC,
+    ] = None
+    perplexity: Annotated[
+        bool | None, _option("--perplexity/--no-perplexity", help=_PERPLEXITY, default="perplexity", readers=_EPIC), _EPIC
+    ] = None
+    progress: Annotated[
+        float | None,
+        _option("--progress", help="A step that keeps less than this share of its value is bad.", default=0.8, readers=_GENPRM),
+        _GENPRM,
+    ] = None
+    eta: Annotated[float | None, _option("--eta", help="Near 0: the mean; large: any hit.", default=1, readers=_ER), _ER] = None
+    best_of: Annotated[
+        int | None, _option("--best-of", min=1, help="K of the prover, best-of-K of the engine.", default=4, readers=_PAV), _PAV
+    ] = None
+    drop: Annotated[
+        float | None,
+        _option("--drop", help="First errors: an advantage below minus this; 0: none are named.", default=0, readers=_PAV),
+        _PAV,
+    ] = None
+    ignore_repairs: Annotated[bool | None, _option("--ignore-repairs/--count-repairs", help=_IGNORE)] = None
+    repair_pattern: Annotated[str | None, _option("--repair-pattern", help=_PATTERN)] = None
 
     def label_config(self, method: str, verdicts: VerdictOptions) -> LabelConfig:
         """The configuration of `method`, from the options that it reads."""
