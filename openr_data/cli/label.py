@@ -42,13 +42,13 @@ def label(
     openr-data label runs/math --method omegaprm --out runs/math-labeled
     """
     from openr_data.cli.run import execute
-    from openr_data.labelers import LABELERS
+    from openr_data.labelers import checked
     from openr_data.pipelines.config import LabelRunConfig
     from openr_data.pipelines.label import label_stage
     from openr_data.pipelines.sources import is_run, recorded_engine, recorded_sampling
     from openr_data.problems import ProblemSource
 
-    labels = settings.label_config(method, verdicts).checked(tuple(LABELERS))
+    labels = checked(settings.label_config(method, verdicts))
     settings.read_by([method])
     given = source.source(solutions)
     spec = engine.spec_or(recorded_engine(given), separator)

@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from openr_data.errors import UsageError
 from openr_data.labelers.config import LabelConfig, Second
+from openr_data.labelers.consensus import Consensus
 from openr_data.labelers.epicprm import EpicPRM
 from openr_data.labelers.er_prm import ErPrm
 from openr_data.labelers.genprm import GenPRM
+from openr_data.labelers.judge import Judge
 from openr_data.labelers.math_shepherd import MathShepherd
 from openr_data.labelers.mips import Mips
 from openr_data.labelers.monte_carlo import MonteCarlo, cost_of
@@ -25,9 +27,13 @@ from openr_data.types import Engine, Grader, Labeler, Sampling
 
 __all__ = [
     "LABELERS",
+    "NEEDED_ENGINE",
+    "SECOND_ENGINE",
+    "Consensus",
     "EpicPRM",
     "ErPrm",
     "GenPRM",
+    "Judge",
     "LabelConfig",
     "MathShepherd",
     "Mips",
@@ -40,12 +46,13 @@ __all__ = [
     "Selection",
     "TokenSpans",
     "build_labeler",
+    "checked",
     "cost_of",
 ]
 
 
 Engines = Mapping[str, Second]
-"""Second engines by name; `prover` is read by pav."""
+"""Second engines by name; `prover` is read by pav, `judge` by consensus."""
 
 
 def _omegaprm(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
@@ -96,6 +103,12 @@ def _pav(config: LabelConfig, measure: MonteCarlo, engines: Engines) -> Labeler:
     return Pav(replace(measure, engine=prover.engine, sampling=prover.sampling), config.rollouts, 1, config.drop)
 
 
+def _consensus(config: LabelConfig, measure: MonteCarlo, engines: Engines) -> Labeler:
+    monte_carlo = LABELERS[config.agree_with](replace(config, method=config.agree_with), measure, engines)
+    judge = engines["judge"]
+    return Consensus(monte_carlo, Judge(judge.engine, judge.sampling, config.votes))
+
+
 LABELERS: Mapping[str, Callable[[LabelConfig, MonteCarlo, Engines], Labeler]] = {
     "math-shepherd": _math_shepherd,
     "mips": _mips,
@@ -105,7 +118,27 @@ LABELERS: Mapping[str, Callable[[LabelConfig, MonteCarlo, Engines], Labeler]] = 
     "genprm": _genprm,
     "er-prm": _er_prm,
     "pav": _pav,
+    "consensus": _consensus,
 }
+
+SECOND_ENGINE: Mapping[str, str] = {"consensus": "judge", "pav": "prover"}
+"""Which second engine a method reads."""
+
+NEEDED_ENGINE: Mapping[str, str] = {"consensus": "judge"}
+"""Which one it cannot do without."""
+
+
+def checked(config: LabelConfig) -> LabelConfig:
+    """Itself; raises `UsageError` naming the first value that cannot be used."""
+    config.checked(tuple(LABELERS))
+    if config.method == "consensus":
+        others = [method for method in LABELERS if method != "consensus"]
+        if config.agree_with not in others:
+            raise UsageError(f"a judge can agree with one of: {', '.join(others)}; not with '{config.agree_with}'")
+        replace(config, method=config.agree_with).checked(others)
+        if config.spans:
+            raise UsageError("a judge reads steps that mean something: consensus does not work on token spans")
+    return config
 
 
 def build_labeler(
@@ -124,7 +157,10 @@ def build_labeler(
     Token spans (`config.spans`) need the engine's `pieces`, and an engine that renders prefixes with the empty separator.
     Raises `UsageError` for a value that cannot be used.
     """
-    config.checked(tuple(LABELERS))
+    checked(config)
+    needed = NEEDED_ENGINE.get(config.method, "")
+    if needed and needed not in engines:
+        raise UsageError(f"the method {config.method} needs a {needed}: say with --{needed} which engine that is")
     if config.spans and pieces is None:
         raise UsageError("token-span steps need an engine that can cut a text at token boundaries")
     splitter = TokenSpans(pieces, steps, config.spans) if config.spans and pieces else steps

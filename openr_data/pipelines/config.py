@@ -9,8 +9,9 @@ from typing import Literal
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import UsageError
-from openr_data.labelers import LABELERS, LabelConfig
+from openr_data.labelers import NEEDED_ENGINE, SECOND_ENGINE, LabelConfig, checked
 from openr_data.labelers.verdicts import Truncated, Ungradable
+from openr_data.pipelines.parts import Share
 from openr_data.pipelines.progress import Report, silent
 from openr_data.problems import ProblemSource
 from openr_data.types import Sampling
@@ -68,16 +69,31 @@ class LabelRunConfig:
     engines: Mapping[str, SecondEngine] = field(default_factory=dict)
 
     def checked(self) -> LabelRunConfig:
-        self.label.checked(tuple(LABELERS))
+        checked(self.label)
         _check(self.grader, self.label.truncated, self.label.ungradable, self.shard_size, self.format, self.sampling)
+        self._check_engines()
         return self
+
+    def _check_engines(self) -> None:
+        method = self.label.method
+        methods = (method, self.label.agree_with) if method == "consensus" else (method,)
+        for name, second in self.engines.items():
+            if name not in {SECOND_ENGINE.get(each) for each in methods}:
+                raise UsageError(f"--{name} says nothing to --method {method}: it has no {name}")
+            _check_sampling(second.sampling)
+        needed = NEEDED_ENGINE.get(method, "")
+        if needed and needed not in self.engines:
+            raise UsageError(f"--method {method} needs a {needed}: say with --{needed} or --{needed}-model which engine that is")
+        if needed == "judge" and self.label.votes > 1 and self.engines["judge"].sampling.temperature == 0:
+            raise UsageError("a judge at temperature 0 votes the same each time: use --votes 1, or a --judge-temperature above 0")
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """Where and how fast: nothing here changes a record. `window` is the number of problems at work (0: fitted to the engine).
 
-    `second_limits` are the limits of second engines by name (none given: those that an engine has by default).
+    `second_limits` are the limits of second engines by name (none given: those that an engine has by default). `part` names the
+    part of the run that is kept in `out` ("": the whole run), and `share` the items that it is to do (`None`: those it is given).
     """
 
     out: Path
@@ -89,6 +105,8 @@ class RunOptions:
     window: int = 0
     max_failures: int = 20
     strict: bool = False
+    part: str = ""
+    share: Share | None = None
     report: Report = silent
     warn: Callable[[str], None] = lambda _: None
 
@@ -101,5 +119,9 @@ def _check(grader: str, truncated: str, ungradable: str, shard_size: int, layout
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not '{value}'")
     if shard_size < 1:
         raise UsageError(f"--shard-size must be at least 1, not {shard_size}")
+    _check_sampling(sampling)
+
+
+def _check_sampling(sampling: Sampling) -> None:
     if sampling.temperature < 0 or not 0 < sampling.top_p <= 1 or sampling.top_k < 0 or sampling.max_tokens < 1:
         raise UsageError("sampling needs --temperature >= 0, 0 < --top-p <= 1, --top-k >= 0 and --max-tokens >= 1")

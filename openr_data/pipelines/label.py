@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from openr_data.engines import TEMPLATES, PromptTemplate
-from openr_data.labelers import build_labeler
+from openr_data.engines import TEMPLATES, EngineSpec, PromptTemplate
+from openr_data.labelers import Second, build_labeler
 from openr_data.pipelines.config import LabelRunConfig, RunOptions
 from openr_data.pipelines.plan import Stage, Tables, Tools
 from openr_data.pipelines.solving import graded_solutions
@@ -35,10 +35,11 @@ def label(config: LabelRunConfig, options: RunOptions) -> Summary:
 
 def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
     steps = input_steps(config)
+    separator = "" if config.label.spans else steps.separator
     return Stage(
         command="label",
         config=config,
-        engine=replace(config.engine, separator="" if config.label.spans else steps.separator),
+        engine=replace(config.engine, separator=separator),
         grader=config.grader,
         inputs=label_input_hash(config),
         tables=TABLES,
@@ -51,7 +52,13 @@ def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
         title=f"label {config.label.method}",
         arrow=config.format == "arrow",
         reuse=(config.source.path,) if is_run(config.source) else (),
+        engines={name: _second(name, second.spec, separator) for name, second in config.engines.items()},
     )
+
+
+def _second(name: str, spec: EngineSpec, separator: str) -> EngineSpec:
+    """A prover continues the same steps; a judge reads them in its question."""
+    return replace(spec, separator=separator) if name == "prover" else spec
 
 
 def input_steps(config: LabelRunConfig) -> StepFormat:
@@ -76,7 +83,14 @@ async def _work(config: LabelRunConfig, steps: StepFormat, item: LabelItem, tool
 def _labeler(config: LabelRunConfig, steps: StepFormat, tools: Tools) -> Labeler:
     engine = tools.engine
     return build_labeler(
-        config.label, engine, tools.grader, config.sampling, steps, pieces=engine.pieces, sampler=engine.identity
+        config.label,
+        engine,
+        tools.grader,
+        config.sampling,
+        steps,
+        pieces=engine.pieces,
+        sampler=engine.identity,
+        engines={name: Second(tools.engines[name], second.sampling) for name, second in config.engines.items()},
     )
 
 
