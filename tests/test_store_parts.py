@@ -107,7 +107,7 @@ def test_the_merged_run_has_the_bytes_of_one_process(tmp_path: Path, reference: 
     assert verify_run(tmp_path / "run").whole
     assert RunReader.open(tmp_path / "run").complete
     assert len((tmp_path / "run" / "rejects.jsonl").read_text().splitlines()) == 2
-    assert json.loads((tmp_path / "run" / "README.md").read_text())[0] == {"card": {"a": 1}}
+    assert json.loads((tmp_path / "run" / "README.md").read_text())[0] == {"a": 1}
     assert RunRecord.load(tmp_path / "run").settings == {"separator": "\n"}
 
 

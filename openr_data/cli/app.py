@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from openr_data.cli import builtin, doctor, estimate, generate, inspect, label, quickstart, verify
+from openr_data.cli import builtin, doctor, estimate, generate, inspect, label, merge, quickstart, verify
 
 app = typer.Typer(
     name="openr-data",
@@ -35,6 +35,7 @@ def _root(
 app.command()(quickstart.quickstart)
 app.command()(generate.generate)
 app.command()(label.label)
+app.command()(merge.merge)
 app.command()(inspect.inspect)
 app.command()(verify.verify)
 app.command()(estimate.estimate)

@@ -46,6 +46,7 @@ def check_early(stage: Stage[Any], options: RunOptions) -> None:
     directory(options.out, "resume" if options.mode == "resume" else "new")
     if (options.out / RUN).exists():
         record = RunRecord.load(options.out)
+        record.compare_share(options.part, options.out)
         grader = GRADERS[stage.grader](GradingPolicy()).identity
         known = record.identity["config"].get("engines", {})
         engines = {name: str(known.get(name, "none")) for name in stage.engines}

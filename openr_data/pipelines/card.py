@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from openr_data.data_cards.card import CardFacts, CardTable, render_card
 from openr_data.engines import LoadedEngine
@@ -27,17 +28,22 @@ def render_run_card(
     config: GenerateConfig | LabelRunConfig, engine: LoadedEngine, sizes: Mapping[str, TableSize], counts: Mapping[str, object]
 ) -> str:
     """The card is a function of what the run is and of what it holds, so a resumed run has the same one."""
+    return render_words(card_words(config, engine), sizes, counts)
+
+
+def card_words(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> dict[str, Any]:
+    """What the card says of what the run is, as plain JSON: a part keeps it for the card of the run it is merged into."""
     labelled = isinstance(config, LabelRunConfig)
-    return render_card(
-        CardFacts(
-            title="Step labels" if labelled else "Graded solutions",
-            tables=[_table(name, size) for name, size in sizes.items()],
-            settings=_settings(config, engine),
-            counts=counts,
-            how=_how(config),
-            limits=_LIMITS if labelled else _LIMITS[2:],
-        )
-    )
+    return {
+        "title": "Step labels" if labelled else "Graded solutions",
+        "settings": _settings(config, engine),
+        "how": _how(config),
+        "limits": list(_LIMITS if labelled else _LIMITS[2:]),
+    }
+
+
+def render_words(words: Mapping[str, Any], sizes: Mapping[str, TableSize], counts: Mapping[str, object]) -> str:
+    return render_card(CardFacts(tables=[_table(name, size) for name, size in sizes.items()], counts=counts, **words))
 
 
 def _table(name: str, size: TableSize) -> CardTable:

@@ -19,6 +19,7 @@ from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.runner import interruptible
 from openr_data.pipelines.work import Work, counted, open_work
+from openr_data.store.manifest import TableSize
 
 STOPPING = "stopping: what is in flight is finished first; press Ctrl-C again to stop at once"
 
@@ -28,6 +29,7 @@ class Summary:
     """What a stage leaves behind. `totals` sum over every attempt at the run, `reused`, `seconds` and `tokens` are of this
     one; the other counts are the run's present state. `items` includes the `failed` ones. `engines` has the completions, tokens
     and reused completions of each second engine in this attempt: they are in no other count but `totals`, under its name.
+    A part has no `rows`, and its `items` are its own.
     """
 
     command: str
@@ -62,7 +64,7 @@ async def _run(stage: Stage[Any], options: RunOptions) -> Summary:
         await work.go(stop)
         if stop.is_set():
             await work.run.close("interrupted")
-            raise Interrupted(f"stopped after {work.done} of {stage.total or 'the'} problems; --resume continues")
+            raise Interrupted(f"stopped after {work.done} of {work.total or 'the'} problems; --resume continues")
         return await _finish(work)
 
 
@@ -72,13 +74,20 @@ async def _finish(work: Work) -> Summary:
         raise TooManyFailures(f"no problem could be done: {work.last_failure}")
     run = work.run
     sizes = await run.complete(work.seen)
+    if not run.record.part:
+        await _describe(work, sizes)
+    await run.close("finished")
+    work.report(final=True)
+    return _summary(work, {name: size.rows for name, size in sizes.items()})
+
+
+async def _describe(work: Work, sizes: Mapping[str, TableSize]) -> None:
+    """The card, and the copy of the tables where one is wanted."""
+    run = work.run
     counts = {"problems": work.seen, "rejected rows": work.rejected, "failed problems": run.failed}
     await run.write_card(render_run_card(work.stage.config, work.tools.engine, sizes, counts))
     if work.stage.arrow:
         await run.write_arrow()
-    await run.close("finished")
-    work.report(final=True)
-    return _summary(work, {name: size.rows for name, size in sizes.items()})
 
 
 def _summary(work: Work, rows: Mapping[str, int]) -> Summary:
@@ -86,7 +95,7 @@ def _summary(work: Work, rows: Mapping[str, int]) -> Summary:
     return Summary(
         command=work.stage.command,
         out=str(work.options.out),
-        items=work.seen,
+        items=work.done + work.run.failed if work.run.record.part else work.seen,
         rows=rows,
         rejected=work.rejected,
         failed=work.run.failed,

@@ -19,15 +19,20 @@ from openr_data.engines.open import open_engine
 from openr_data.errors import ContextOverflow, EngineError, OpenRDataError, StorageError, TooManyFailures
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
 from openr_data.pipelines.admission import identity_of, refused, reused
+from openr_data.pipelines.card import card_words
 from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.known_keys import Indexed, Indexing
+from openr_data.pipelines.parts import Marks
 from openr_data.pipelines.plan import Stage, Tools
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine, Tally
 from openr_data.pipelines.scheduler import Gate
 from openr_data.problems import Reject
-from openr_data.store.journal import ReadOnlyJournal
+from openr_data.store.journal import Journal, ReadOnlyJournal
+from openr_data.store.merging import ARROW, CARD
 from openr_data.store.opening import JOURNAL
 from openr_data.store.run_dir import RunDir, open_run
+from openr_data.store.units import NO_MARK
 
 TICK = 0.5
 """Seconds between two progress reports."""
@@ -47,10 +52,13 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
         engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
         others = {name: await _open_second(stack, name, spec, options) for name, spec in stage.engines.items()}
         run = await _open_run_dir(stack, stage, options, engine, grader, others)
-        reuse = _reused_journals(stage, options)
-        stack.push_async_callback(_close, reuse)
-        recording = {name: RecordingEngine(other, run.journal, reuse) for name, other in others.items()}
-        work = Work(stage, options, run, Tools(RecordingEngine(engine, run.journal, reuse), grader, recording), reuse)
+        journals = Journals(run.journal)
+        stack.push_async_callback(journals.close)
+        for path in reused(stage, options):
+            journals.reuse(ReadOnlyJournal(path / JOURNAL))
+        recording = {name: RecordingEngine(other, journals.log, journals.sources) for name, other in others.items()}
+        tools = Tools(RecordingEngine(engine, journals.log, journals.sources), grader, recording)
+        work = Work(stage, options, run, tools, journals)
         try:
             yield work
         finally:
@@ -80,7 +88,8 @@ async def _open_run_dir(
             identity_of(stage, engine.identity, grader.identity, {name: other.identity for name, other in others.items()}),
             mode="resume" if options.mode == "resume" else "new",
             fork_of=options.fork_of,
-            settings={"separator": engine.template.separator, "template": engine.template.name},
+            settings=_settings(stage, options, engine),
+            part=options.part,
         )
     )
     for name in run.redone:
@@ -88,30 +97,47 @@ async def _open_run_dir(
     return run
 
 
-def _reused_journals(stage: Stage[Any], options: RunOptions) -> list[ReadOnlyJournal]:
-    return [ReadOnlyJournal(path / JOURNAL) for path in reused(stage, options)]
+def _settings(stage: Stage[Any], options: RunOptions, engine: LoadedEngine) -> dict[str, Any]:
+    """A part says what its merge needs to know for the whole run's card and files."""
+    settings: dict[str, Any] = {"separator": engine.template.separator, "template": engine.template.name}
+    return settings | {CARD: card_words(stage.config, engine), ARROW: stage.arrow} if options.part else settings
 
 
-async def _close(journals: list[ReadOnlyJournal]) -> None:
-    for journal in journals:
-        await journal.close()
+class Journals:
+    """The journal of this run and those it reuses, each behind a filter of its keys. Belongs to the event loop that makes it."""
+
+    def __init__(self, own: Journal) -> None:
+        self._indexing = Indexing()
+        self._reused: list[ReadOnlyJournal] = []
+        self.log = self._indexing.of_log(own)
+        self.sources: list[Indexed[ReadOnlyJournal]] = []
+
+    def reuse(self, journal: ReadOnlyJournal) -> None:
+        """It is closed with the others. What is written to it later is not found."""
+        self._reused.append(journal)
+        self.sources.append(self._indexing.of(journal))
+
+    async def close(self) -> None:
+        await self._indexing.close()
+        for journal in self._reused:
+            await journal.close()
 
 
 class Work:
     """The items of one attempt, and what is counted on the way.
 
-    `seen` counts the items that `go` has met in the input, `done` those with records in the run, `before` the ones that earlier
-    attempts have done. `gate` says when the engine has room for another item (`await work.gate.room()`).
+    `seen` counts the items that `go` has met in the input (for a part, too, all of them), `done` those with records in the run,
+    `before` the ones that earlier attempts have done. `gate` says when the engine has room for another item
+    (`await work.gate.room()`).
     """
 
     def __init__(
-        self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, reused: list[ReadOnlyJournal] | None = None
+        self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, journals: Journals
     ) -> None:
-        self.stage, self.options, self.run, self.tools = stage, options, run, tools
-        self._reused = [] if reused is None else reused
+        self.stage, self.options, self.run, self.tools, self._journals = stage, options, run, tools, journals
         self.gate = Gate(tools.engine.scheduler, most=options.window)
-        self.seen = 0
         self.rejected = 0
+        self._marks = Marks(wanted=bool(options.part))
         self.done = run.progress.count
         self.before = self.done
         self.last_failure: EngineError | None = None
@@ -122,12 +148,24 @@ class Work:
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
+    @property
+    def seen(self) -> int:
+        return self._marks.count
+
+    @property
+    def total(self) -> int:
+        """The items that this work is to do in the end, where that is known."""
+        share = self.options.share
+        return share.size(self.stage.total) if share else self.stage.total
+
     def reuse(self, journal: ReadOnlyJournal) -> None:
         """From now on its completions answer equal requests, too; it is closed with the work."""
-        self._reused.append(journal)
+        self._journals.reuse(journal)
 
-    async def one(self, number: int, item: Any) -> bool:
+    async def one(self, number: int, item: Any, mark: bytes = NO_MARK) -> bool:
         """Do item `number` and store it: durable when this returns. False: it could not be done and is set aside.
+
+        `mark` (of `Marks`) is kept with it in a part, whose merge compares it.
 
         Any number of calls may run at once, in any order. Raises what ends a run: an engine that cannot go on, a disk that
         takes no more, `TooManyFailures`.
@@ -135,9 +173,9 @@ class Work:
         self.gate.opened(number)
         try:
             tables = await self.stage.work(item, self.tools.for_item(number))
-            await self.run.finish_item(number, tables)
+            await self.run.finish_item(number, tables, mark)
         except EngineError as error:
-            self._set_aside(number, self.stage.name(item), error)
+            self._set_aside(number, self.stage.name(item), error, mark)
             return False
         finally:
             self.gate.closed(number)
@@ -163,15 +201,16 @@ class Work:
         finally:
             self.add_totals()
 
-    def owed(self) -> Iterator[tuple[int, Any]]:
-        """The items that still have to be done, numbered; rejects are noted on the way."""
+    def owed(self) -> Iterator[tuple[int, Any, bytes]]:
+        """The items of the share that still have to be done, numbered and marked; rejects are noted on the way."""
+        share = self.options.share
         for item in self.stage.items():
             if isinstance(item, Reject):
                 self._reject(item)
                 continue
-            number, self.seen = self.seen, self.seen + 1
-            if number not in self.run.progress:
-                yield number, item
+            number, mark = self._marks.next(item)
+            if number not in self.run.progress and (share is None or number in share):
+                yield number, item, mark
 
     def add_totals(self) -> None:
         """To the totals of the run: what was counted since the last time."""
@@ -188,7 +227,7 @@ class Work:
                 stage=self.stage.title or self.stage.command,
                 done=self.done,
                 before=self.before,
-                total=self.stage.total,
+                total=self.total,
                 tokens=tally.tokens,
                 completions=tally.completions,
                 reused=tally.reused,
@@ -205,12 +244,12 @@ class Work:
             raise refused(reject)
         self.run.add_reject(asdict(reject))
 
-    def _set_aside(self, number: int, name: str, error: EngineError) -> None:
+    def _set_aside(self, number: int, name: str, error: EngineError, mark: bytes) -> None:
         """A prompt that is too long, or a fault that passed every retry of the engine, costs one item; any other ends the run."""
         if not (error.retryable or isinstance(error, ContextOverflow)):
             raise error
         reason = "context_overflow" if isinstance(error, ContextOverflow) else "engine_error"
-        self.run.add_failure(number, {"problem_id": name, "reason": reason, "detail": str(error)[:500]})
+        self.run.add_failure(number, {"problem_id": name, "reason": reason, "detail": str(error)[:500]}, mark)
         self.last_failure = error
         if self.run.failed > self.options.max_failures:
             raise TooManyFailures(f"{self.run.failed} problems failed, the last one so: {error}; --resume tries them again")

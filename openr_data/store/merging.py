@@ -35,9 +35,11 @@ Tick = Callable[[int, int], None]
 """Called with the items that are sealed, and all of them."""
 
 RenderCard = Callable[[Mapping[str, Any], Mapping[str, TableSize], Mapping[str, int]], str]
-"""The data card, from what the parts have saved for it (`settings`), the sizes and the counts."""
+"""The data card, from what the parts have saved for it, the sizes and the counts."""
 
-CARD = "card"
+CARD, ARROW = "card", "arrow"
+"""Settings of a part: what its run's card says, and whether the tables are wanted as Arrow data sets, too."""
+
 _PAID = "SELECT name, value FROM totals WHERE name IN ('completions', 'tokens')"
 _BATCH = 5000
 _SAVE_SECONDS = 2.0
@@ -89,7 +91,7 @@ class _Merge:
         if before and self._is_merged(before):
             return self._result(before, Manifest.load(self._out), _lines(self._out / "rejects.jsonl"), changed=False)
         settings = dict(self._parts[0].record.settings)
-        shown = {CARD: settings.pop(CARD, {})}
+        words, arrow = settings.pop(CARD, {}), settings.pop(ARROW, False)
         opened = opening.prepare(self._out, self._identity, "merge", None, settings)
         record, manifest = opened.record, opened.manifest
         record.status, record.manifest, record.attempts = "running", "", record.attempts + 1
@@ -102,7 +104,9 @@ class _Merge:
         record.items = self._plan.items
         sizes = {table: manifest.size(table) for table in manifest.tables}
         counts = {"problems": self._plan.items, "rejected rows": rejected, "failed problems": failed}
-        write_text(self._out / "README.md", render(shown, sizes, counts))
+        write_text(self._out / "README.md", render(words, sizes, counts))
+        if arrow:
+            self._write_arrow(manifest)
         record.status, record.manifest = "finished", file_digest(self._out / MANIFEST)
         record.save(self._out)
         return self._result(record, manifest, rejected, changed=True)
@@ -141,6 +145,11 @@ class _Merge:
                 saved = time.monotonic()
         manifest.save(self._out)
         return manifest
+
+    def _write_arrow(self, manifest: Manifest) -> None:
+        from openr_data.store.arrow_export import write_arrow
+
+        write_arrow(self._out, manifest)
 
     def _join_journals(self, record: RunRecord) -> None:
         """The union of the completions, and what all parts have paid for them, each counted once."""

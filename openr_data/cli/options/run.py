@@ -39,13 +39,23 @@ class RunningOptions:
     max_failures: Annotated[
         int, typer.Option("--max-failures", min=0, help="Problems that may fail before the run stops.", rich_help_panel=_PANEL)
     ] = 20
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            help="i/n: do every n-th problem, from the i-th on, into a part at --out; see merge.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first row that cannot be used.", rich_help_panel=_PANEL)
     ] = False
 
     def options(self, out: Path, limits: EngineLimits) -> RunOptions:
         from openr_data.pipelines.config import RunOptions
+        from openr_data.pipelines.parts import Share
 
+        share = Share.parse(self.shard) if self.shard else None
         return RunOptions(
             out=out,
             mode=self._mode(),
@@ -55,6 +65,8 @@ class RunningOptions:
             window=self.in_flight,
             max_failures=self.max_failures,
             strict=self.strict,
+            part=str(share or ""),
+            share=share,
         )
 
     def _mode(self) -> Mode:
