@@ -59,6 +59,11 @@ def show_overview(summary: Overview) -> None:
     if summary.first_errors:
         table.add_row("first errors", _counts(summary.first_errors))
         table.add_row("evidence", visible(_counts(summary.reasons)))
+        if summary.judge:
+            table.add_row("judge", visible(_agreement(summary.judge)))
+        if summary.confidence:
+            table.add_row("confidence", _confidence(summary.confidence))
+        table.add_row("step values", visible(_counts(summary.estimators)))
         table.add_row("per solution", f"{summary.cost_rollouts:.1f} rollouts, {summary.cost_tokens:,.0f} tokens")
     table.add_row("steps", f"{summary.steps:.1f} per solution")
     paid = summary.totals.get("paid_tokens", 0)
@@ -85,6 +90,18 @@ def show_items(items: Iterator[ItemRecords], limit: int, rollouts: int) -> int:
         if rollouts:
             show_nodes(console, item.nodes, rollouts)
     return shown
+
+
+def _agreement(judge: Mapping[str, int]) -> str:
+    asked = sum(judge.values())
+    agreed = judge.get("agreement", 0)
+    undecided = judge.get("judge_undecided", 0)
+    return f"agreed on {agreed:,} of {asked:,} solutions ({agreed / asked:.0%}), came to nothing on {undecided:,}"
+
+
+def _confidence(shown: Mapping[str, float]) -> str:
+    below = f"{shown['below_0.5']:.0%} below 0.5, {shown['below_0.9']:.0%} below 0.9"
+    return f"{shown['mean']:.2f} on average over {shown['solutions']:,.0f} solutions; {below}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -19,21 +19,29 @@ def show_problem(console: Console, problem: Problem) -> None:
 
 
 def show_labeled(console: Console, labeled: LabeledSolution) -> None:
-    """One line per step: its number, value, counts, and text; green before the first error, red from it on."""
+    """One line per step: its number, value, counts, and text; green before the first error, red from it on.
+
+    `good` is the probability that the step stands before the first error, where the method has one.
+    """
+    steps = labeled.solution.steps
+    estimates = labeled.estimates or (None,) * len(steps)
+    graded = any(estimate and estimate.good is not None for estimate in estimates)
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    table.add_column("", justify="right")
-    table.add_column("MC", justify="right")
-    table.add_column("hits", justify="right")
+    for name in ("", "value", "hits", *(("good",) if graded else ())):
+        table.add_column(name, justify="right")
     table.add_column("step")
-    for index, (step, label) in enumerate(zip(labeled.solution.steps, labeled.labels, strict=True)):
-        style = step_style(labeled.first_error, index)
-        value, counts = (f"{label.value:.2f}", f"{label.hits}/{label.rollouts}") if label else ("", "")
+    for index, (step, label, estimate) in enumerate(zip(steps, labeled.labels, estimates, strict=True)):
         mark = "x" if index == labeled.first_error else ""
-        table.add_row(f"{mark} {index + 1}", value, counts, visible(step, style))
+        value = f"{estimate.value:.2f}" if estimate else f"{label.value:.2f}" if label else ""
+        counts = f"{label.hits}/{label.rollouts}" if label else ""
+        good = (_probability(estimate.good if estimate else None),) if graded else ()
+        table.add_row(f"{mark} {index + 1}", value, counts, *good, visible(step, step_style(labeled.first_error, index)))
     console.print(Text.assemble(("solution ", "bold"), visible(labeled.solution.id), "  ", verdict(labeled.solution)))
     console.print(table)
     cost = labeled.cost
     console.print(visible(f"{conclusion(labeled)}  ({labeled.method}, {cost.rollouts} rollouts, {cost.tokens:,} tokens)", "dim"))
+    if "judge_votes" in labeled.notes:
+        console.print(visible(judgement(labeled), "dim"))
 
 
 def show_solution(console: Console, solution: Solution) -> None:
@@ -63,11 +71,26 @@ def step_style(first_error: int | None, index: int) -> str:
 
 
 def conclusion(labeled: LabeledSolution) -> str:
+    sure = "" if labeled.confidence is None else f", probability {labeled.confidence:.2f}"
     if labeled.first_error is None:
-        return f"not decided: {labeled.reason}"
+        return f"not decided: {labeled.reason}{sure}"
     if labeled.first_error == NO_ERROR:
-        return f"no wrong step: {labeled.reason}"
-    return f"first wrong step: {labeled.first_error + 1} ({labeled.reason})"
+        return f"no wrong step: {labeled.reason}{sure}"
+    return f"first wrong step: {labeled.first_error + 1} ({labeled.reason}{sure})"
+
+
+def judgement(labeled: LabeledSolution) -> str:
+    """What the judge and the rollouts said, steps counted from 1 as in the table."""
+
+    def step(name: str) -> str:
+        place = labeled.notes.get(name, "")
+        return "nothing" if not place else "no wrong step" if int(place) == NO_ERROR else f"step {int(place) + 1}"
+
+    return f"judge: {step('judge')} (votes, from 0: {labeled.notes['judge_votes']}); rollouts: {step('mc')}"
+
+
+def _probability(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def verdict(solution: Solution) -> Text:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 class Overview:
     """`verdicts` counts solutions by the grade of their answer; `first_errors` labelled ones by what was found; `failed` the
     problems without records; `undecided` the rollouts (of `generate`: solutions) that are neither right nor wrong, by reason.
+
+    Of labelled solutions: `reasons` is the evidence, `estimators` how the values of steps were read, `judge` how often a judge
+    agreed, and `confidence` describes the probability of `first_error` (`mean`, and the shares `below_0.5` and `below_0.9`) over
+    those that have one; the last two are empty where the method has none.
     """
 
     command: str
@@ -34,6 +38,9 @@ class Overview:
     steps: float
     cost_rollouts: float
     cost_tokens: float
+    estimators: Mapping[str, int]
+    judge: Mapping[str, int]
+    confidence: Mapping[str, float]
 
 
 def overview(path: Path) -> Overview:
@@ -41,6 +48,7 @@ def overview(path: Path) -> Overview:
     reader = RunReader.open(path)
     main = reader.manifest.tables[0]
     empty = not reader.manifest.shards
+    labels = main == "labeled" and not empty
     numbers = {} if empty else _numbers(reader, main)
     run = reader.record.identity["config"]["run"]
     return Overview(
@@ -52,12 +60,15 @@ def overview(path: Path) -> Overview:
         failed=sum(len(shard.failed) for shard in reader.manifest.shards.values()),
         totals=reader.record.totals,
         verdicts=_counts(reader, main, "verdict") if not empty else {},
-        first_errors=_first_errors(reader) if main == "labeled" and not empty else {},
-        reasons=_counts(reader, main, "reason") if main == "labeled" and not empty else {},
+        first_errors=_first_errors(reader) if labels else {},
+        reasons=_reasons(reader) if labels else {},
         undecided=_undecided(reader, "rollouts" if main == "labeled" else main) if not empty else {},
         steps=numbers.get("steps", 0.0),
         cost_rollouts=numbers.get("cost_rollouts", 0.0),
         cost_tokens=numbers.get("cost_tokens", 0.0),
+        estimators=_estimators(reader) if labels else {},
+        judge=_judge(reader) if labels else {},
+        confidence=_confidence(reader) if labels else {},
     )
 
 
@@ -88,12 +99,49 @@ def _numbers(reader: RunReader, table: str) -> dict[str, float]:
 
 
 def _counts(reader: RunReader, table: str, column: str) -> dict[str, int]:
+    return _tally(reader, reader.scan(table), column)
+
+
+def _tally(reader: RunReader, frame: pl.LazyFrame, column: str) -> dict[str, int]:
     import polars as pl
 
     # By name where counts are equal: the order of a grouping is not fixed.
     order = pl.col("count").neg(), pl.col(column)
-    frame = _collect(reader, reader.scan(table).group_by(column).agg(pl.len().cast(pl.Int64).alias("count")).sort(*order))
-    return {str(value): int(count) for value, count in frame.iter_rows()}
+    counted = _collect(reader, frame.group_by(column).agg(pl.len().cast(pl.Int64).alias("count")).sort(*order))
+    return {str(value): int(count) for value, count in counted.iter_rows()}
+
+
+def _reasons(reader: RunReader) -> dict[str, int]:
+    """A disagreement names two steps; they are counted as one."""
+    import polars as pl
+
+    reason = pl.col("reason")
+    short = pl.when(reason.str.starts_with("disagreement:")).then(pl.lit("disagreement")).otherwise(reason)
+    return _tally(reader, reader.scan("labeled").select(short.alias("reason")), "reason")
+
+
+def _estimators(reader: RunReader) -> dict[str, int]:
+    import polars as pl
+
+    return _tally(reader, reader.scan("labeled").select(pl.col("estimator").explode()).drop_nulls(), "estimator")
+
+
+def _judge(reader: RunReader) -> dict[str, int]:
+    import polars as pl
+
+    word = pl.col("reason").str.split(":").list.first().alias("judge")
+    said = reader.scan("labeled").select(word).filter(pl.col("judge").is_in(["agreement", "disagreement", "judge_undecided"]))
+    return _tally(reader, said, "judge")
+
+
+def _confidence(reader: RunReader) -> dict[str, float]:
+    import polars as pl
+
+    known = pl.col("confidence")
+    wanted = [known.count().alias("solutions"), known.mean().alias("mean")]
+    wanted += [(known < bound).mean().alias(f"below_{bound}") for bound in (0.5, 0.9)]
+    row: dict[str, Any] = _collect(reader, reader.scan("labeled").select(wanted)).row(0, named=True)
+    return {name: float(value) for name, value in row.items()} if row["solutions"] else {}
 
 
 def _undecided(reader: RunReader, table: str) -> dict[str, int]:
