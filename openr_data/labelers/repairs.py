@@ -14,8 +14,9 @@ from typing import Protocol
 from openr_data.errors import UsageError
 
 EXPLICIT_REVISION = (
-    r"(?i)(?:\bstep (?P<step>\d{1,4}):\s*)?\b(?:"
-    r"wait\b|hold on\b|on second thought\b|let me (?:correct|fix|re-?check|redo|re-?do|reconsider|re-?think|go back)\b"
+    r"(?im)(?:\bstep (?P<step>\d{1,4}):\s*)?\b(?:"
+    r"(?:^|(?<=[.!?:]\s))wait[,.!:;]|hold on\b|on second thought\b"
+    r"|let me (?:correct|fix|re-?check|re-?do|reconsider|re-?think|go back)\b"
     r"|(?:i|we) (?:made|have made|may have made) (?:a|an) (?:\w+ )?(?:mistake|error)\b"
     r"|(?:that|this) (?:is|was) (?:a mistake|an error|wrong|incorrect|not (?:right|correct))\b)"
 )
