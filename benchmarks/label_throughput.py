@@ -1,41 +1,119 @@
-"""Tokens per second of `label` against the same engine's raw speed on the same requests, alternating in one run.
+"""Tokens per second of `label` against the same engine's raw speed on the same requests, alternating in one run; and its tail.
 
-    .venv/bin/python benchmarks/label_throughput.py [--engine builtin] [--model DIR] [--problems 40] [--rounds 3]
+    .venv/bin/python benchmarks/label_throughput.py [--engine builtin] [--model DIR] [--problems 40] [--in-flight 256]
 
 Raw: the engine alone, given every request of the labelling at once, nothing graded, journalled or written. Each round runs
 both, the order changing from round to round; the median of the ratios counts, since the machine's speed drifts.
+
+Of `label` it also prints: `tail`, the share of the time that passed after 95 % of the questions were done; `busy`, the mean count
+of sequences in the engine (at most its slots), and until 95 % were done; `idle`, the share of the time until then in which a slot
+was free while sequences waited before the engine; `open`, the most questions open at once; `lag`, how late the event loop
+came back to a task that slept 5 ms (median and 99th percentile; the step of a small local model is part of it); `journal`, the
+milliseconds until a completion was durable (median, 99th percentile); and `lookup`, the same until a key was found or not.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import tempfile
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
+from typing import Any
 
-from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
 from openr_data.engines.open import open_engine
 from openr_data.labelers import LabelConfig
+from openr_data.pipelines import work
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
 from openr_data.pipelines.generate import generate
-from openr_data.pipelines.label import label
+from openr_data.pipelines.label import label_stage
+from openr_data.pipelines.scheduler import Scheduler
+from openr_data.pipelines.stage import run_stage
 from openr_data.problems import ProblemSource
+from openr_data.store.journal import Journal
 from openr_data.store.read import RunReader
-from openr_data.types import Sampling, Steps
+from openr_data.types import Completion, Sampling, Steps
 
 Request = tuple[str, Steps, int]
+NAP = 0.005
+
+
+@dataclass
+class Watch:
+    """What is seen of one labelling. `levels` are (time, sequences in the engine, sequences that wait before it)."""
+
+    slots: int = 0
+    inside: int = 0
+    open: int = 0
+    most_open: int = 0
+    scheduler: Scheduler | None = None
+    levels: list[tuple[float, int, int]] = field(default_factory=list)
+    done: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+    journal: list[float] = field(default_factory=list)
+    lookups: list[float] = field(default_factory=list)
+
+    def moved(self, change: int) -> None:
+        self.inside += change
+        self.levels.append((time.perf_counter(), self.inside, self.scheduler.waiting if self.scheduler else 0))
+
+    def told(self) -> str:
+        began, ended = self.levels[0][0], self.done[-1]
+        cut = sorted(self.done)[max(0, -(-len(self.done) * 95 // 100) - 1)]
+        spans = [(now, after, *level) for (now, *level), (after, *_) in zip(self.levels, self.levels[1:], strict=False)]
+        busy = [(min(self.slots, inside) * (after - now), now) for now, after, inside, _ in spans]
+        idle = sum(after - now for now, after, inside, waiting in spans if inside < self.slots and waiting and now < cut)
+        whole = sum(amount for amount, _ in busy) / (ended - began)
+        steady = sum(amount for amount, now in busy if now < cut) / (cut - began)
+        return (
+            f"tail {(ended - cut) / (ended - began):.1%}  busy {whole:.0f}, {steady:.0f} of {self.slots}  "
+            f"idle {idle / (cut - began):.2%}  open {self.most_open}  lag {_spread(self.lags)}  "
+            f"journal {_spread(self.journal)}  lookup {_spread(self.lookups)}"
+        )
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    if len(seconds) < 2:
+        return "-"
+    return f"{1000 * median(seconds):.1f}/{1000 * quantiles(seconds, n=100)[98]:.1f} ms"
+
+
+class Watched:
+    """An engine that notes how many sequences are in it."""
+
+    def __init__(self, engine: LoadedEngine, watch: Watch) -> None:
+        self._engine, self._watch = engine, watch
+        watch.slots = engine.slots
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def sample(
+        self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
+    ) -> Sequence[Completion]:
+        self._watch.moved(n)
+        try:
+            return await self._engine.sample(question, prefix, n=n, sampling=sampling, start=start)
+        finally:
+            self._watch.moved(-n)
 
 
 def requests_of(run: Path) -> list[Request]:
     """(question, prefix, sample index) of every rollout of a labelled run."""
-    return [
-        (item.problem.question, node.prefix, rollout.completion.index)
-        for item in RunReader.open(run).items()
-        for node in item.nodes
-        for rollout in node.rollouts
-    ]
+    return list(
+        {
+            (item.problem.question, node.prefix, rollout.completion.index): None
+            for item in RunReader.open(run).items()
+            for node in item.nodes
+            for rollout in node.rollouts
+        }
+    )
 
 
 async def raw(spec: EngineSpec, limits: EngineLimits, requests: list[Request], sampling: Sampling) -> tuple[int, float]:
@@ -47,9 +125,66 @@ async def raw(spec: EngineSpec, limits: EngineLimits, requests: list[Request], s
         return tokens, time.perf_counter() - began
 
 
-def labelled(config: LabelRunConfig, limits: EngineLimits, out: Path) -> tuple[int, float]:
-    summary = label(config, RunOptions(out, limits=limits))
-    return summary.tokens, summary.seconds
+def labelled(config: LabelRunConfig, options: RunOptions) -> tuple[int, float, Watch]:
+    watch = Watch()
+    stage = label_stage(config)
+
+    async def watched_work(item: Any, tools: Any) -> Any:
+        watch.scheduler = tools.engine.scheduler
+        watch.open += 1
+        watch.most_open = max(watch.most_open, watch.open)
+        try:
+            return await stage.work(item, tools)
+        finally:
+            watch.open -= 1
+            watch.done.append(time.perf_counter())
+
+    with Watching(watch):
+        summary = run_stage(replace(stage, work=watched_work), options)
+    return summary.tokens, summary.seconds, watch
+
+
+class Watching:
+    """While the block runs, engines and journals are watched, and the event loop of the run is asked how late it is."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        self._saved = work.open_engine, Journal.record, Journal.lookup
+        watch = self._watch
+
+        @asynccontextmanager
+        async def opened(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[LoadedEngine]:
+            async with open_engine(spec, limits) as engine:
+                napping = asyncio.create_task(nap())
+                yield Watched(engine, watch)
+                napping.cancel()
+
+        async def nap() -> None:
+            with suppress(asyncio.CancelledError):
+                while True:
+                    began = time.perf_counter()
+                    await asyncio.sleep(NAP)
+                    watch.lags.append(time.perf_counter() - began - NAP)
+
+        work.open_engine = opened  # type: ignore[assignment]  # a watched one in its place
+        Journal.record = _timed(Journal.record, watch.journal)  # type: ignore[method-assign]  # likewise
+        Journal.lookup = _timed(Journal.lookup, watch.lookups)  # type: ignore[method-assign]  # likewise
+
+    def __exit__(self, *_: object) -> None:
+        work.open_engine, Journal.record, Journal.lookup = self._saved  # type: ignore[method-assign]  # as they were
+
+
+def _timed(call: Callable[..., Awaitable[Any]], into: list[float]) -> Callable[..., Awaitable[Any]]:
+    async def timed(*arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return await call(*arguments)
+        finally:
+            into.append(time.perf_counter() - began)
+
+    return timed
 
 
 def main() -> None:
@@ -58,35 +193,49 @@ def main() -> None:
     parser.add_argument("--model", default="")
     parser.add_argument("--template", default="auto")
     parser.add_argument("--method", default="mips")
+    parser.add_argument("--rollouts", type=int, default=8)
     parser.add_argument("--problems", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=0)
+    parser.add_argument("--in-flight", type=int, default=0)
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--profile", type=Path, help="write a cProfile of one labelling there, and measure nothing")
     arguments = parser.parse_args()
     spec = EngineSpec(arguments.engine, arguments.model, template=arguments.template)
     limits = EngineLimits(slots=arguments.slots)
-    sampling = Sampling(1.0, 256, 0)
+    sampling = Sampling(1.0, arguments.max_tokens, 0)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         source = ProblemSource("builtin", count=arguments.problems)
         generate(GenerateConfig(source, spec, sampling), RunOptions(base / "solutions", limits=limits))
         # Another seed than the solutions' own, so that no rollout is found in their journal.
-        rollouts = Sampling(1.0, 256, 1)
-        config = LabelRunConfig(ProblemSource(str(base / "solutions")), spec, rollouts, LabelConfig(method=arguments.method))
-        labelled(config, limits, base / "warm-up")
+        rollouts = replace(sampling, seed=1)
+        method = LabelConfig(method=arguments.method, rollouts=arguments.rollouts)
+        config = LabelRunConfig(ProblemSource(str(base / "solutions")), spec, rollouts, method)
+
+        def once(name: str) -> tuple[int, float, Watch]:
+            return labelled(config, RunOptions(base / name, limits=limits, window=arguments.in_flight))
+
+        if arguments.profile:
+            with cProfile.Profile() as profile:
+                once("profiled")
+            profile.dump_stats(arguments.profile)
+            return
+        once("warm-up")
         requests = requests_of(base / "warm-up")
-        print(f"{len(requests)} requests, engine {arguments.engine}, method {arguments.method}")
+        print(f"{len(requests)} requests, {arguments.problems} problems, engine {arguments.engine}, method {arguments.method}")
         print(f"{'round':>5} {'label tok/s':>12} {'raw tok/s':>12} {'ratio':>7}")
         ratios = []
         for number in range(arguments.rounds):
-            speeds = {}
+            speeds, seen = {}, Watch()
             for what in ("label", "raw") if number % 2 == 0 else ("raw", "label"):
                 if what == "label":
-                    tokens, seconds = labelled(config, limits, base / f"label-{number}")
+                    tokens, seconds, seen = once(f"label-{number}")
                 else:
                     tokens, seconds = asyncio.run(raw(spec, limits, requests, rollouts))
                 speeds[what] = tokens / seconds
             ratios.append(speeds["label"] / speeds["raw"])
-            print(f"{number:>5} {speeds['label']:>12,.0f} {speeds['raw']:>12,.0f} {ratios[-1]:>7.2f}", flush=True)
+            print(f"{number:>5} {speeds['label']:>12,.0f} {speeds['raw']:>12,.0f} {ratios[-1]:>7.3f}  {seen.told()}", flush=True)
         print(f"median ratio {median(ratios):.3f}")
 
 

@@ -12,8 +12,8 @@ from itertools import count
 from typing import Protocol
 
 from openr_data.engines import LoadedEngine, PromptTemplate, sample_seed
-from openr_data.pipelines.runner import gather_or_cancel
 from openr_data.pipelines.scheduler import Order, Scheduler
+from openr_data.tasks import concurrently
 from openr_data.types import Completion, Sampling, Steps
 
 
@@ -111,7 +111,7 @@ class RecordingEngine:
             order = Order(self._item, -len(prefix), call, index)
             return await self._shared(key, question, prefix, sampling, order)
 
-        return await gather_or_cancel([one(index) for index in keys])
+        return await concurrently(one(index) for index in keys)
 
     def key(self, prompt: str, sampling: Sampling, index: int) -> bytes:
         """Everything that a completion depends on."""
@@ -137,8 +137,6 @@ class RecordingEngine:
             for key, completion in (await source.lookup(missing)).items():
                 await self._log.adopt(key, completion)
                 known[key] = completion
-        if self._reuse and (missing := [key for key in keys if key not in known]):
-            known |= await self._log.lookup(missing)  # another caller may have paid for them meanwhile
         self.tally.reused += len(known)
         return known
 
@@ -158,9 +156,12 @@ class RecordingEngine:
                     del self._requests[key]
 
     async def _draw(self, key: bytes, question: str, prefix: Steps, sampling: Sampling, order: Order) -> Completion:
+        if found := await self._log.lookup((key,)):  # another caller has paid for it since it was looked up
+            self.tally.reused += 1
+            return found[key]
         await self.scheduler.acquire(order)
         try:
-            (completion,) = await self._engine.sample(question, prefix, n=1, sampling=sampling, start=order.index)
+            (completion,) = await self._engine.sample(question, prefix, n=1, sampling=sampling, start=order.sample)
         finally:
             self.scheduler.release()
         if completion.finish_reason != "error":

@@ -29,7 +29,7 @@ class Order(NamedTuple):
     item: int
     shallowness: int
     call: int
-    index: int
+    sample: int
 
 
 class Scheduler:

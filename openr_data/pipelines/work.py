@@ -21,14 +21,14 @@ from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
 from openr_data.pipelines.admission import identity_of, refused, reused
 from openr_data.pipelines.card import card_words
 from openr_data.pipelines.config import RunOptions
-from openr_data.pipelines.known_keys import Indexed, Indexing
+from openr_data.pipelines.known_keys import Journals
 from openr_data.pipelines.parts import Marks
 from openr_data.pipelines.plan import Stage, Tools
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine, Tally
 from openr_data.pipelines.scheduler import Gate
 from openr_data.problems import Reject
-from openr_data.store.journal import Journal, ReadOnlyJournal
+from openr_data.store.journal import ReadOnlyJournal
 from openr_data.store.merging import ARROW, CARD
 from openr_data.store.opening import JOURNAL
 from openr_data.store.run_dir import RunDir, open_run
@@ -103,26 +103,6 @@ def _settings(stage: Stage[Any], options: RunOptions, engine: LoadedEngine) -> d
     return settings | {CARD: card_words(stage.config, engine), ARROW: stage.arrow} if options.part else settings
 
 
-class Journals:
-    """The journal of this run and those it reuses, each behind a filter of its keys. Belongs to the event loop that makes it."""
-
-    def __init__(self, own: Journal) -> None:
-        self._indexing = Indexing()
-        self._reused: list[ReadOnlyJournal] = []
-        self.log = self._indexing.of_log(own)
-        self.sources: list[Indexed[ReadOnlyJournal]] = []
-
-    def reuse(self, journal: ReadOnlyJournal) -> None:
-        """It is closed with the others. What is written to it later is not found."""
-        self._reused.append(journal)
-        self.sources.append(self._indexing.of(journal))
-
-    async def close(self) -> None:
-        await self._indexing.close()
-        for journal in self._reused:
-            await journal.close()
-
-
 class Work:
     """The items of one attempt, and what is counted on the way.
 
@@ -131,9 +111,7 @@ class Work:
     (`await work.gate.room()`).
     """
 
-    def __init__(
-        self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, journals: Journals
-    ) -> None:
+    def __init__(self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, journals: Journals) -> None:
         self.stage, self.options, self.run, self.tools, self._journals = stage, options, run, tools, journals
         self.gate = Gate(tools.engine.scheduler, most=options.window)
         self.rejected = 0

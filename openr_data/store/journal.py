@@ -135,6 +135,14 @@ class Journal:
     async def totals(self) -> JournalTotals:
         return await self._thread.read(_totals)
 
+    async def count(self) -> int:
+        """About how many completions there are, and not fewer."""
+        return await self._thread.read(_count)
+
+    async def keys(self, after: bytes, limit: int) -> list[bytes]:
+        """The next keys after this one, in order; the empty key comes before all."""
+        return await self._thread.read(lambda connection: _keys(connection, after, limit))
+
     async def put_result(self, item: int, value: bytes) -> None:
         """Keep a finished item's packed rows until its shard is sealed. A second result of an item is a bug."""
         row = (item, value, item_checksum(item, value))
@@ -212,6 +220,14 @@ class ReadOnlyJournal:
     async def totals(self) -> JournalTotals:
         return await self._thread.read(_totals)
 
+    async def count(self) -> int:
+        """About how many completions there are, and not fewer."""
+        return await self._thread.read(_count)
+
+    async def keys(self, after: bytes, limit: int) -> list[bytes]:
+        """The next keys after this one, in order; the empty key comes before all."""
+        return await self._thread.read(lambda connection: _keys(connection, after, limit))
+
     async def close(self) -> None:
         await self._thread.close()
 
@@ -255,6 +271,16 @@ def _find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> tuple[dict[b
         else:
             damaged.append(key)
     return found, damaged
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(max(rowid), 0) FROM completions").fetchone()
+    return int(last)
+
+
+def _keys(connection: sqlite3.Connection, after: bytes, limit: int) -> list[bytes]:
+    query = "SELECT key FROM completions WHERE key > ? ORDER BY key LIMIT ?"
+    return [key for (key,) in connection.execute(query, (after, limit))]
 
 
 def _forget(connection: sqlite3.Connection, keys: Sequence[bytes]) -> None:
