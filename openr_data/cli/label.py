@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -26,6 +27,8 @@ def label(
         typer.Option("--separator", help="What stands between steps of a file's solutions.", rich_help_panel="Input"),
     ] = None,
     engine: options.EngineOptions,
+    judge: options.JudgeOptions,
+    prover: options.ProverOptions,
     sampling: options.InheritedSamplingOptions,
     verdicts: options.VerdictOptions,
     source: options.SolutionOptions,
@@ -54,14 +57,19 @@ def label(
     spec = engine.spec_or(recorded_engine(given), separator)
     if separator is not None and is_run(given):
         raise UsageError(f"--separator is for files: the steps of {solutions} stand in its records")
+    drawn = sampling.sampling(recorded_sampling(given))
+    seconds = {each.name: (each.limits(), second) for each in (judge, prover) if (second := each.second(drawn))}
     config = LabelRunConfig(
         source=given,
         engine=spec,
-        sampling=sampling.sampling(recorded_sampling(given)),
+        sampling=drawn,
         label=labels,
         answers=ProblemSource(answers) if answers else None,
         grader=grader,
         shard_size=running.shard_size,
         format=running.format,
+        engines={name: second for name, (_, second) in seconds.items()},
     ).checked()
-    execute(label_stage(config), running.options(out, engine.limits()), dry_run=dry_run, as_json=as_json)
+    second_limits = {name: limits for name, (limits, _) in seconds.items()}
+    run_options = replace(running.options(out, engine.limits()), second_limits=second_limits)
+    execute(label_stage(config), run_options, dry_run=dry_run, as_json=as_json)

@@ -57,11 +57,13 @@ TEMPLATES: Mapping[str, PromptTemplate] = {
             separator="\n\n",
             stop=("\n\nQuestion:",),
         ),
+        PromptTemplate("bare", user="{question}", separator="\n\n", chat=True),
         PromptTemplate("boxed", user="{question}", system=_BOXED, separator="\n\n", chat=True),
         PromptTemplate("boxed-user", user="{question}\n\n" + _BOXED, separator="\n\n", chat=True),
     )
 }
-"""`boxed` puts the instruction in the system turn (Qwen2.5-Math style); `boxed-user` suits models without a system role."""
+"""`boxed` puts the instruction in the system turn (Qwen2.5-Math style); `boxed-user` suits models without a system role; `bare`
+says nothing but the question, for one that says itself what to do (a judge's)."""
 
 
 def resolve_template(name: str, *, auto: str, separator: str | None = None) -> PromptTemplate:

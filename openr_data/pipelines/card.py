@@ -15,6 +15,13 @@ _METHODS = {
     "math-shepherd": "Math-Shepherd (arXiv 2312.08935): rollouts from every prefix; a step is wrong when none of them is right.",
     "mips": "MiPS (arXiv 2402.02658): the share of right rollouts from every prefix.",
     "omegaprm": "OmegaPRM (arXiv 2406.06592): a binary search over each wrong solution for its first wrong step.",
+    "scan": "SCAN (arXiv 2509.16548): prefixes from left to right, up to the first without a right rollout.",
+    "epicprm": "EpicPRM (arXiv 2503.02382): a binary search for the first prefix below a share of the question's own value.",
+    "genprm": "GenPRM (arXiv 2504.00891): a step is right where it keeps most of the value of the prefix before it.",
+    "er-prm": "ER-PRM (arXiv 2412.11006): entropy-regularised values of every prefix.",
+    "pav": "PAV (arXiv 2410.08146): what each step adds to the chance of success under a prover.",
+    "consensus": "Consensus (arXiv 2501.07301): an LLM judge votes on the first wrong step, and a label stands only where the "
+    "Monte Carlo method says the same; what they disagree on is undecided and keeps both opinions in `notes`.",
 }
 _LIMITS = (
     "A label says whether the policy still reached the reference answer, not whether a step is true: a right answer reached by "
@@ -67,6 +74,8 @@ def _settings(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> 
     if isinstance(config, LabelRunConfig):
         label = config.label
         settings |= {"method": label.method, "rollouts per prefix": label.rollouts, "truncated rollouts": label.truncated}
+        settings |= {name: f"{each.spec.engine} {each.spec.model}".strip() for name, each in config.engines.items()}
+        settings |= {"judge agrees with": label.agree_with, "votes": label.votes} if label.method == "consensus" else {}
     return settings
 
 

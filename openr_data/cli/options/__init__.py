@@ -8,6 +8,7 @@ from openr_data.cli.options.grouping import grouped
 from openr_data.cli.options.method import Method, MethodOptions
 from openr_data.cli.options.run import RunningOptions
 from openr_data.cli.options.sampling import InheritedSamplingOptions, SamplingOptions, VerdictOptions
+from openr_data.cli.options.second import JudgeOptions, ProverOptions
 from openr_data.cli.options.shared import BaseUrl, Device, DryRun, Grader, Json, Out, Seed, Slots, Solutions
 from openr_data.cli.options.source import ProblemOptions, SolutionOptions
 
@@ -19,10 +20,12 @@ __all__ = [
     "Grader",
     "InheritedSamplingOptions",
     "Json",
+    "JudgeOptions",
     "Method",
     "MethodOptions",
     "Out",
     "ProblemOptions",
+    "ProverOptions",
     "RunningOptions",
     "SamplingOptions",
     "Seed",

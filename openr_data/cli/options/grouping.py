@@ -20,7 +20,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def call(**values: Any) -> None:
         for name, group in groups.items():
-            values[name] = group(**{option: values.pop(option) for option in _hints(group)})
+            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
         command(**values)
 
     parameters = [

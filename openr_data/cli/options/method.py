@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 _PANEL = "Method"
 _SEARCHES = 20
 
+METHODS = ("omegaprm", "math-shepherd", "mips", "scan", "epicprm", "genprm", "er-prm", "pav", "consensus")
+"""For the help: importing the labelers would cost every command its start."""
 Method = Annotated[
     str,
-    typer.Option("--method", help="omegaprm, math-shepherd, mips, scan, epicprm, genprm, er-prm or pav.", rich_help_panel=_PANEL),
+    typer.Option("--method", help=f"{', '.join(METHODS[:-1])} or {METHODS[-1]}.", rich_help_panel=_PANEL),
 ]
 
 
@@ -31,7 +33,12 @@ class ReadBy:
 
     @property
     def panel(self) -> str:
-        return f"{_PANEL} ({', '.join(self.methods)})"
+        return f"{_PANEL} {self.methods[0]}" if len(self.methods) == 1 else _PANEL
+
+    @property
+    def shown(self) -> str:
+        """What the panel does not say."""
+        return f" ({', '.join(self.methods)})" if len(self.methods) > 1 else ""
 
 
 _TREE = ReadBy(("omegaprm",))
@@ -44,6 +51,7 @@ _EPIC = ReadBy(("epicprm",))
 _GENPRM = ReadBy(("genprm",))
 _ER = ReadBy(("er-prm",))
 _PAV = ReadBy(("pav",))
+_CONSENSUS = ReadBy(("consensus",))
 
 _STEPS = "semantic (the separator's), or tokens (OmegaPRM's equal token spans, 16 per average solution)."
 _EXACT = (
@@ -51,7 +59,7 @@ _EXACT = (
     "Default: stop early, but for mips and soft estimates."
 )
 _PASSING = "Whether rollouts that pass through a prefix count there too."
-_FILTER = "From the question itself: its filter (omegaprm; 0: off), or its own value (the others; 0: as many as --rollouts)."
+_FILTER = "From the question itself: its filter (omegaprm; 0: off) or its value (0: as many as -k)."
 _IGNORE = "A right rollout that takes back a step of its prefix is a failure there (NAIT's success filter). Default: it counts."
 _PATTERN = "Regular expression for such a text; a group `step` names the number of the step that is taken back."
 _PERPLEXITY = "Weigh rollouts by their perplexity, where the engine tells log-probabilities."
@@ -59,7 +67,7 @@ _ESTIMATES = "hard: right solutions are free; soft: measure them too."
 
 
 def _option(*flags: str, help: str, default: object = None, readers: ReadBy | None = None, **bounds: Any) -> Any:  # noqa: A002
-    shown = help if default is None else rf"{help} [dim]\[default: {default}][/dim]"
+    shown = help + (readers.shown if readers else "") + ("" if default is None else rf" [dim]\[default: {default}][/dim]")
     return typer.Option(*flags, help=shown, rich_help_panel=readers.panel if readers else _PANEL, **bounds)
 
 
@@ -125,6 +133,14 @@ class MethodOptions:
         _option("--drop", help="First errors: an advantage below minus this; 0: none are named.", default=0, readers=_PAV),
         _PAV,
     ] = None
+    agree_with: Annotated[
+        str | None,
+        _option("--agree-with", help="Method that has to agree with the judge.", default="omegaprm", readers=_CONSENSUS),
+        _CONSENSUS,
+    ] = None
+    votes: Annotated[
+        int | None, _option("--votes", min=1, help="Of the judge, per solution.", default=5, readers=_CONSENSUS), _CONSENSUS
+    ] = None
     ignore_repairs: Annotated[bool | None, _option("--ignore-repairs/--count-repairs", help=_IGNORE)] = None
     repair_pattern: Annotated[str | None, _option("--repair-pattern", help=_PATTERN)] = None
 
@@ -134,7 +150,8 @@ class MethodOptions:
 
         if self.steps not in {"semantic", "tokens"}:
             raise UsageError(f"--steps is semantic or tokens, not '{self.steps}'")
-        given = {name: value for name, value, readers in self._given() if not readers or method in readers.methods}
+        reading = self._reading(method)
+        given = {name: value for name, value, readers in self._given() if not readers or reading & set(readers.methods)}
         return LabelConfig(
             **{"searches": _SEARCHES, **given},
             method=method,
@@ -145,13 +162,18 @@ class MethodOptions:
 
     def read_by(self, methods: Sequence[str]) -> MethodOptions:
         """Itself; raises `UsageError` for an option that was given and that none of these methods reads."""
+        reading = {each for method in methods for each in self._reading(method)}
         for name, _, readers in self._given():
-            if readers and not set(readers.methods) & set(methods):
+            if readers and not reading & set(readers.methods):
                 raise UsageError(
                     f"--{name.replace('_', '-')} says nothing to --method {' or '.join(methods)}: "
                     f"only {' and '.join(readers.methods)} {'reads' if len(readers.methods) == 1 else 'read'} it"
                 )
         return self
+
+    def _reading(self, method: str) -> set[str]:
+        """The methods whose options are read: consensus has another method under it."""
+        return {method, self.agree_with or "omegaprm"} if method == "consensus" else {method}
 
     def _given(self) -> Iterator[tuple[str, Any, ReadBy | None]]:
         hints = get_type_hints(type(self), include_extras=True)
