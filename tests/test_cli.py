@@ -7,15 +7,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from test_pipelines_stage import write_problems
 
 from openr_data import cli
+from openr_data.cli.options.method import METHODS, MethodOptions
 from openr_data.cli.show import visible
-from openr_data.labelers import LabelConfig
+from openr_data.labelers import LABELERS, LabelConfig
 from openr_data.pipelines.quickstart import QuickstartConfig
 
 SCRIPT = "error=0.1,recovery=0"
@@ -231,6 +233,8 @@ def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:
     assert "+ mips" in said.out
     assert "at most" in said.out
     assert "math-shepherd" not in said.out
+    assert list(result["left_out"]) == ["pav"]
+    assert run(*command, "--method", "pav").code == 2
 
 
 @pytest.mark.parametrize(
@@ -253,16 +257,16 @@ def test_options_that_contradict_each_other_are_refused(
     assert (said.code, sentence in said.err) == (2, True), said.err
 
 
-def test_the_defaults_in_the_help_are_those_of_the_configuration(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    shown = run("label", "--help").out
-    config = LabelConfig()
-    defaults = re.findall(r"--([a-z-]+).*\[default: ([\w.-]+)\]", shown)
-    checked = {name: value for name, value in defaults if hasattr(config, name.replace("-", "_")) and name != "searches"}
-    assert {"rollouts", "filter-rollouts", "alpha", "estimates"} <= set(checked)
-    for name, value in checked.items():
-        own = getattr(config, name.replace("-", "_"))
-        assert value in {str(own), str(own).removesuffix(".0"), name if own is True else ""}, name
+def test_the_help_knows_every_method_and_the_defaults_of_the_configuration() -> None:
+    assert set(METHODS) == set(LABELERS)
+    config = replace(LabelConfig(), searches=20)
+    for name, hint in get_type_hints(MethodOptions, include_extras=True).items():
+        option, *readers = hint.__metadata__
+        assert {method for reader in readers for method in reader.methods} <= set(LABELERS)
+        default = re.search(r"\[default: (.*)\]\[", option.help)
+        if default is not None:
+            own = getattr(config, name)
+            assert default[1] in ({name.replace("_", "-")} if own is True else {str(own), str(own).removesuffix(".0")}), name
 
 
 def test_doctor_names_what_it_looked_at(run: Run, tmp_path: Path) -> None:

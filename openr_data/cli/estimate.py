@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +14,10 @@ from openr_data.cli import options
 from openr_data.cli.console import err, print_json, warn
 from openr_data.cli.console import out as console
 from openr_data.cli.progress import duration
+from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
+    from openr_data.labelers import LabelConfig
     from openr_data.pipelines.estimate import Amount, Estimate
 
 _PRICE = "Price"
@@ -24,7 +27,9 @@ _PRICE = "Price"
 def estimate(
     problems: Annotated[str, typer.Argument(help="As for `generate`.")],
     pilot: Annotated[int, typer.Option("--pilot", min=1, help="Problems, drawn at random, that are really done.")] = 20,
-    method: Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable; default: all).")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="Only this method (repeatable; default: all but consensus).")
+    ] = None,
     price_per_million_tokens: Annotated[
         float | None,
         typer.Option(
@@ -66,15 +71,33 @@ def estimate(
         truncated=verdicts.of_truncated,
         ungradable=verdicts.of_ungradable,
     ).checked()
-    labels = {name: settings.label_config(name, verdicts).checked(METHODS) for name in method or METHODS}
-    settings.read_by(tuple(labels))
+    settings.read_by(tuple(method or METHODS))
+    labels, unfit = fitting({name: settings.label_config(name, verdicts) for name in method or METHODS})
+    if unfit and (method or not labels):
+        raise next(iter(unfit.values()))
     prices = Prices(price_per_million_tokens, price_per_gpu_hour, gpus)
     with err.status("solving and labelling the pilot"):
         result = run_pilot(config, labels, engine.limits(), pilot=pilot, prices=prices)
     if as_json:
-        print_json(asdict(result))
-    else:
-        show_estimate(result)
+        print_json({**asdict(result), "left_out": {name: str(error) for name, error in unfit.items()}})
+        return
+    show_estimate(result)
+    for name, error in unfit.items():
+        warn(f"{name} is left out: {error}")
+
+
+def fitting(labels: Mapping[str, LabelConfig]) -> tuple[dict[str, LabelConfig], dict[str, UsageError]]:
+    """The methods that can work with these settings, and what stands in the way of the others."""
+    from openr_data.labelers import checked
+
+    fit: dict[str, LabelConfig] = {}
+    unfit: dict[str, UsageError] = {}
+    for name, label in labels.items():
+        try:
+            fit[name] = checked(label)
+        except UsageError as error:
+            unfit[name] = error
+    return fit, unfit
 
 
 def show_estimate(result: Estimate) -> None:
