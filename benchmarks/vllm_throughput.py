@@ -23,7 +23,6 @@ from openr_data.engines.base import sample_seed
 from openr_data.engines.builtin import WEIGHTS
 from openr_data.engines.local_files import model_folder
 from openr_data.engines.vllm import ENVIRONMENT, VllmEngine, engine_options, open_vllm, sampling_params
-from openr_data.pipelines.runner import finished
 from openr_data.problems import ProblemSource, read_problems
 from openr_data.types import Problem, Sampling, Steps
 
@@ -65,13 +64,14 @@ def requests_of(engine: VllmEngine, work: Sequence[Work], rollouts: int) -> list
 
 async def traffic(engine: VllmEngine, work: Sequence[Work], rollouts: int) -> int:
     """What `label` does, without grading, journal and tables."""
+    window = asyncio.Semaphore(max(16, 4 * engine.slots // (2 * rollouts)))
 
     async def measure(item: Work) -> int:
-        calls = [engine.sample(item.question, prefix, n=rollouts, sampling=WARM) for prefix in item.prefixes]
-        return sum(completion.token_count for group in await asyncio.gather(*calls) for completion in group)
+        async with window:
+            calls = [engine.sample(item.question, prefix, n=rollouts, sampling=WARM) for prefix in item.prefixes]
+            return sum(completion.token_count for group in await asyncio.gather(*calls) for completion in group)
 
-    window = max(16, 4 * engine.slots // (2 * rollouts))
-    return sum([done.result() async for done in finished(iter(work), measure, window=window, stop=asyncio.Event())])
+    return sum(await asyncio.gather(*(measure(item) for item in work)))
 
 
 async def all_at_once(engine: VllmEngine, requests: Sequence[Request]) -> int:

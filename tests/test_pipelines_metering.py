@@ -9,7 +9,7 @@ import pytest
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.engines.open import open_engine
 from openr_data.pipelines.metering import Draw, Memo, Meter, tokens_per_second
-from openr_data.pipelines.runner import gather_or_cancel
+from openr_data.tasks import concurrently
 from openr_data.types import Cost, Sampling
 
 SAMPLING = Sampling(1.0, 100, 0)
@@ -19,7 +19,7 @@ def test_callers_share_samples_and_pay_each_for_itself() -> None:
     async def go() -> None:
         async with open_engine(EngineSpec("scripted"), EngineLimits()) as engine, Memo(engine) as memo:
             first, second = Meter(memo), Meter(memo)
-            a, b = await gather_or_cancel(
+            a, b = await concurrently(
                 [first.sample("1 + 1", (), n=3, sampling=SAMPLING), second.sample("1 + 1", (), n=4, sampling=SAMPLING, start=1)]
             )
             assert list(a[1:]) == list(b[:2]) == list(await engine.sample("1 + 1", (), n=2, sampling=SAMPLING, start=1))

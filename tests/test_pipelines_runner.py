@@ -3,33 +3,53 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator
-from contextlib import aclosing
 from itertools import count
 
 import pytest
 
-from openr_data.pipelines.runner import finished, gather_or_cancel
+from openr_data.pipelines.runner import run_each
 
 
-def test_every_item_comes_out_once_and_the_window_is_never_exceeded() -> None:
-    at_work, most = 0, 0
+class Window:
+    """Room for so many items at work."""
 
-    async def work(item: int) -> int:
-        nonlocal at_work, most
-        at_work += 1
-        most = max(most, at_work)
-        await asyncio.sleep(0.001 * (item % 3))
-        at_work -= 1
-        return item * 10
+    def __init__(self, size: int) -> None:
+        self._places = asyncio.Semaphore(size)
+        self.at_work = 0
+        self.most = 0
+        self.done: list[int] = []
 
-    async def run() -> dict[int, int]:
-        return {done.item: done.result() async for done in finished(iter(range(40)), work, window=7, stop=asyncio.Event())}
+    async def room(self) -> None:
+        await self._places.acquire()
 
-    assert asyncio.run(run()) == {item: item * 10 for item in range(40)}
-    assert most == 7
+    def enter(self) -> None:
+        self.at_work += 1
+        self.most = max(self.most, self.at_work)
+
+    def leave(self, item: int) -> None:
+        self.at_work -= 1
+        self.done.append(item)
+        self._places.release()
 
 
-def test_items_are_pulled_only_as_places_become_free() -> None:
+def test_every_item_is_done_once_and_only_as_there_is_room() -> None:
+    async def run() -> Window:
+        window = Window(7)
+
+        async def work(item: int) -> None:
+            window.enter()
+            await asyncio.sleep(0.001 * (item % 3))
+            window.leave(item)
+
+        await run_each(iter(range(40)), work, room=window.room, stop=asyncio.Event())
+        return window
+
+    window = asyncio.run(run())
+    assert sorted(window.done) == list(range(40))
+    assert window.most == 7
+
+
+def test_items_are_pulled_only_as_there_is_room_and_none_waits_for_another() -> None:
     pulled: list[int] = []
 
     def items() -> Iterator[int]:
@@ -37,109 +57,75 @@ def test_items_are_pulled_only_as_places_become_free() -> None:
             pulled.append(item)
             yield item
 
-    async def work(item: int) -> int:
-        await asyncio.sleep(0)
-        return item
-
     async def run() -> None:
-        async for done in finished(items(), work, window=3, stop=asyncio.Event()):
-            assert len(pulled) <= done.item + 3 + 3
-            if done.item == 10:
-                return
+        window, stop, first = Window(3), asyncio.Event(), asyncio.Event()
+
+        async def work(item: int) -> None:
+            if item == 0:
+                await first.wait()  # it ends last of all
+            await asyncio.sleep(0)
+            window.leave(item)
+            assert len(pulled) <= len(window.done) + 3
+            if item == 50:
+                stop.set()
+                first.set()
+
+        await run_each(items(), work, room=window.room, stop=stop)
+        assert set(window.done) >= set(range(51))
 
     asyncio.run(run())
 
 
 def test_stop_finishes_what_is_in_flight_and_starts_nothing_more() -> None:
     async def run() -> list[int]:
-        stop = asyncio.Event()
+        window, stop = Window(4), asyncio.Event()
 
-        async def work(item: int) -> int:
+        async def work(item: int) -> None:
             await asyncio.sleep(0.001)
-            return item
-
-        out = []
-        async for done in finished(iter(range(100)), work, window=4, stop=stop):
-            out.append(done.item)
             stop.set()
-        return sorted(out)
+            window.leave(item)
+
+        await run_each(iter(range(100)), work, room=window.room, stop=stop)
+        return sorted(window.done)
 
     assert asyncio.run(run()) == [0, 1, 2, 3]
 
 
-def test_an_item_that_fails_is_handed_out_like_any_other() -> None:
-    async def work(item: int) -> int:
-        if item == 1:
-            raise KeyError("one")
-        return item
-
-    async def run() -> tuple[list[int], list[int]]:
-        good, bad = [], []
-        async for done in finished(iter(range(3)), work, window=2, stop=asyncio.Event()):
-            try:
-                good.append(done.result())
-            except KeyError:
-                bad.append(done.item)
-        return sorted(good), bad
-
-    assert asyncio.run(run()) == ([0, 2], [1])
-
-
-def test_leaving_early_cancels_the_rest() -> None:
+def test_cancelling_the_run_cancels_every_item() -> None:
     cancelled = []
 
-    async def work(item: int) -> int:
-        try:
-            await asyncio.sleep(30 if item else 0)
-        except asyncio.CancelledError:
-            cancelled.append(item)
-            raise
-        return item
-
     async def run() -> None:
-        results = finished(iter(range(3)), work, window=3, stop=asyncio.Event())
-        async for _ in results:
-            break
-        await results.aclose()
+        window = Window(3)
+
+        async def work(item: int) -> None:
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                cancelled.append(item)
+                raise
+
+        running = asyncio.create_task(run_each(iter(range(9)), work, room=window.room, stop=asyncio.Event()))
+        await asyncio.sleep(0.001)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
 
     asyncio.run(run())
-    assert sorted(cancelled) == [1, 2]
+    assert sorted(cancelled) == [0, 1, 2]
 
 
-def test_the_first_error_cancels_the_other_calls() -> None:
-    ended = []
-
-    async def slow() -> None:
-        try:
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
-
-    async def bad() -> None:
-        await asyncio.sleep(0)
-        raise ValueError("bad")
-
-    async def run() -> None:
-        with pytest.raises(ValueError, match="bad"):
-            await gather_or_cancel([slow(), bad()])
-        await asyncio.sleep(0)
-
-    asyncio.run(run())
-    assert ended == ["cancelled"]
-
-
-def test_when_many_fail_at_once_one_error_is_raised_and_none_is_reported_as_forgotten() -> None:
+def test_the_first_error_cancels_the_others_also_while_there_is_no_room_and_none_is_reported_as_forgotten() -> None:
     reported: list[object] = []
-
-    async def work(item: int) -> None:
-        raise OSError(item)
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-        async with aclosing(finished(iter(range(8)), work, window=4, stop=asyncio.Event())) as results:
-            async for one in results:
-                one.result()
+        window = Window(4)
+
+        async def work(item: int) -> None:
+            await asyncio.sleep(30 if item == 1 else 0)
+            raise OSError(item)
+
+        await run_each(iter(range(8)), work, room=window.room, stop=asyncio.Event())
 
     with pytest.raises(OSError, match="0"):
         asyncio.run(run())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from openr_data.labelers.judge import Judge, Opinion
-from openr_data.labelers.monte_carlo import concurrently
+from openr_data.tasks import concurrently
 from openr_data.types import LabeledSolution, Labeler, Labeling, Problem, Solution
 
 METHOD = "consensus"

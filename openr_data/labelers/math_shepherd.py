@@ -8,9 +8,10 @@ from typing import Literal
 
 from openr_data.labelers.answers import from_answer, with_labels
 from openr_data.labelers.estimates import Estimator
-from openr_data.labelers.monte_carlo import MonteCarlo, concurrently
+from openr_data.labelers.monte_carlo import MonteCarlo
 from openr_data.labelers.path import Path, target_of
 from openr_data.labelers.tree import Tree
+from openr_data.tasks import concurrently
 from openr_data.types import LabeledSolution, Labeling, Problem, Solution, StepLabel
 
 Estimates = Literal["hard", "soft"]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from openr_data.errors import ContextOverflow, EngineError
 from openr_data.labelers.repairs import Repairs
 from openr_data.labelers.spans import TokenSpans
 from openr_data.labelers.verdicts import Truncated, Ungradable, verdict_on
+from openr_data.tasks import concurrently
 from openr_data.types import Completion, Cost, Engine, Grader, Node, Problem, Rollout, Sampling, Solution, Steps, Verdict
-
-T = TypeVar("T")
 
 
 class Splitter(Protocol):
@@ -104,19 +102,6 @@ def why_undecided(rollouts: Iterable[Rollout]) -> str:
     """The commonest reason among the undecided of these rollouts (the first one met among equals)."""
     reasons = Counter(rollout.verdict.reason for rollout in rollouts if rollout.verdict.outcome == "unknown")
     return reasons.most_common(1)[0][0] if reasons else ""
-
-
-async def concurrently(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all jobs at once; results in their order. The first failure cancels the others and is raised as itself."""
-    waiting = list(jobs)
-    if len(waiting) == 1:  # the usual case where prefixes are left at their first hit: no task for one job
-        return [await waiting[0]]
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in waiting]
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _refused(index: int) -> Rollout:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from openr_data.labelers.monte_carlo import concurrently, why_undecided
+from openr_data.labelers.monte_carlo import why_undecided
 from openr_data.labelers.tree import Tree
+from openr_data.tasks import concurrently
 from openr_data.types import NO_ROLLOUTS, Cost, Counts, Outcome, Rollout, Solution, StepLabel, Steps
 
 

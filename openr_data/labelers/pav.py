@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from openr_data.labelers.answers import from_answer, with_labels
 from openr_data.labelers.math_shepherd import EveryPrefix
-from openr_data.labelers.monte_carlo import MonteCarlo, concurrently
+from openr_data.labelers.monte_carlo import MonteCarlo
 from openr_data.labelers.path import Path
 from openr_data.labelers.readings import advantages
 from openr_data.labelers.tree import Tree
+from openr_data.tasks import concurrently
 from openr_data.types import Estimate, LabeledSolution, Labeling, Problem, Solution, StepLabel
 
 METHOD = "pav"

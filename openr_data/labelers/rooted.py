@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from openr_data.labelers.answers import from_answer, with_labels
-from openr_data.labelers.monte_carlo import MonteCarlo, concurrently, why_undecided
+from openr_data.labelers.monte_carlo import MonteCarlo, why_undecided
 from openr_data.labelers.path import Path, target_of
 from openr_data.labelers.tree import Tree
+from openr_data.tasks import concurrently
 from openr_data.types import LabeledSolution, Labeling, Node, Problem, Solution
 
 Search = Callable[[Path, Solution, Node], Awaitable[LabeledSolution]]

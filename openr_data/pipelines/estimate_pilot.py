@@ -17,10 +17,10 @@ from openr_data.graders import GRADERS, GradingPolicy, OpenGrader, grades_itself
 from openr_data.labelers import LabelConfig, build_labeler
 from openr_data.pipelines.config import GenerateConfig
 from openr_data.pipelines.metering import Memo, Meter, tokens_per_second
-from openr_data.pipelines.runner import gather_or_cancel
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.steps import StepFormat
+from openr_data.tasks import concurrently
 from openr_data.types import Cost, Problem, Solution
 
 Result = TypeVar("Result")
@@ -83,7 +83,7 @@ async def trial(
         steps = TEMPLATES[template.name].steps if spans and config.engine.separator is None else template.steps
         pilot = _Pilot(config, labels, memo, grader, steps)
         warm = await pilot.warm_up(problems[0])
-        observed = await gather_or_cancel([pilot.observe(problem) for problem in problems])
+        observed = await concurrently([pilot.observe(problem) for problem in problems])
         if all(one.failed and not one.solutions for one in observed):
             raise EngineError(f"no problem of the pilot could be done: {observed[0].failed}")
         return Trial(tuple(observed), tokens_per_second(memo.draws[warm:], engine.slots), memo.drawn)
@@ -108,7 +108,7 @@ class _Pilot:
         if solutions is None:
             return Observed((), meter.cost, {method: Cost() for method in self.labels}, frozenset(), failed)
         meters = {method: Meter(self.memo, owned=meter.paid) for method in self.labels}
-        failures = await gather_or_cancel([self._label(method, problem, solutions, meters[method]) for method in self.labels])
+        failures = await concurrently([self._label(method, problem, solutions, meters[method]) for method in self.labels])
         return Observed(
             solutions=tuple(solutions),
             generate=meter.cost,

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from openr_data.errors import OpenRDataError
 from openr_data.store.journal import Journal, ReadOnlyJournal
+from openr_data.tasks import cancel
 from openr_data.types import Completion
 
 BITS = 1 << 27
@@ -135,9 +136,7 @@ class Journals:
 
     async def close(self) -> None:
         """The reused ones; the run's own is its directory's."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         for journal in self._reused:
             await journal.close()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from openr_data.engines import LoadedEngine
-from openr_data.pipelines.runner import cancel, gather_or_cancel
+from openr_data.tasks import cancel, concurrently
 from openr_data.types import Completion, Cost, Sampling, Steps
 
 Key = tuple[str, Sampling, int]
@@ -79,7 +79,7 @@ class Meter:
     ) -> Sequence[Completion]:
         self.probed |= bool(prefix)
         keys = [self._memo.key(question, prefix, sampling, index) for index in range(start, start + n)]
-        completions = await gather_or_cancel([self._memo.draw(key, question, prefix) for key in keys])
+        completions = await concurrently([self._memo.draw(key, question, prefix) for key in keys])
         self.paid |= {key: c.token_count for key, c in zip(keys, completions, strict=True) if key not in self._owned}
         return completions
 

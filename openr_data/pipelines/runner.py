@@ -1,90 +1,38 @@
-"""Bounded concurrency: a window of items at work, finished ones handed out as they come. Knows nothing of what the work is."""
+"""Items at work side by side, opened as there is room, and how a signal stops that. Knows nothing of what the work is."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
-class Finished(Generic[Item, Result]):
-    """An item whose work has ended; `result()` returns what came out, or raises what went wrong."""
-
-    def __init__(self, item: Item, task: asyncio.Task[Result]) -> None:
-        self.item = item
-        self._task = task
-
-    def result(self) -> Result:
-        return self._task.result()
-
-    def drop(self) -> None:
-        """Nobody asks any more: asyncio shall not report its error as forgotten."""
-        if not self._task.cancelled():
-            self._task.exception()
-
-
-async def finished(
+async def run_each(
     items: Iterator[Item],
-    work: Callable[[Item], Coroutine[Any, Any, Result]],
+    work: Callable[[Item], Coroutine[Any, Any, object]],
     *,
-    window: int,
+    room: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
-) -> AsyncGenerator[Finished[Item, Result], None]:
-    """Keep `window` items at work until `items` ends or `stop` is set; then finish what is in flight.
+) -> None:
+    """Start the work on the next item whenever `room` returns, until `items` ends or `stop` is set; then finish what is begun.
 
-    Results come in the order of completion. Closing the generator early (see `contextlib.aclosing`) cancels the rest.
+    No item waits for the end of another, and none is pulled before there is room. The first error cancels the other items and is
+    raised as itself.
     """
-    queue: asyncio.Queue[Finished[Item, Result]] = asyncio.Queue()
-    running: set[asyncio.Task[Result]] = set()
-
-    def start(item: Item) -> None:
-        task = asyncio.create_task(work(item))
-        running.add(task)
-        task.add_done_callback(lambda done: queue.put_nowait(Finished(item, done)))
-        task.add_done_callback(running.discard)
-
-    exhausted = False
-    waiting = 0
+    end = object()
     try:
-        while True:
-            while waiting < window and not exhausted and not stop.is_set():
-                try:
-                    item = next(items)
-                except StopIteration:
-                    exhausted = True
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await room()
+                if stop.is_set() or (item := next(items, end)) is end:
                     break
-                start(item)
-                waiting += 1
-            if not waiting:
-                return
-            done = await queue.get()
-            waiting -= 1
-            yield done
-    finally:
-        await cancel(running)
-        while not queue.empty():
-            queue.get_nowait().drop()
-
-
-async def cancel(tasks: set[asyncio.Task[Result]]) -> None:
-    for task in list(tasks):
-        task.cancel()
-    await asyncio.gather(*list(tasks), return_exceptions=True)
-
-
-async def gather_or_cancel(calls: Sequence[Awaitable[Result]]) -> list[Result]:
-    """Like `asyncio.gather`, but the first error cancels the other calls before it is raised."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+                group.create_task(work(item))  # type: ignore[arg-type]  # no item is `end`
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 @asynccontextmanager

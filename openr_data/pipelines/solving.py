@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from openr_data.labelers.verdicts import Truncated, Ungradable, counted, verdict_on
-from openr_data.pipelines.runner import gather_or_cancel
 from openr_data.problems import ProblemSolutions, RawSolution
 from openr_data.steps import StepFormat
+from openr_data.tasks import concurrently
 from openr_data.types import Engine, Grader, Problem, Sampling, Solution
 
 
@@ -23,7 +23,7 @@ async def sample_solutions(
 ) -> list[Solution]:
     """`n` solutions of a problem, in the order of their sample index."""
     completions = await engine.sample(problem.question, (), n=n, sampling=sampling)
-    verdicts = await gather_or_cancel(
+    verdicts = await concurrently(
         [verdict_on(c, c.text, problem.answer, grader, truncated=truncated, ungradable=ungradable) for c in completions]
     )
     return [
@@ -51,4 +51,4 @@ async def graded_solutions(
         verdict = counted(await grader(steps.join(raw.steps), item.problem.answer), ungradable)
         return Solution(raw.id, item.problem.id, raw.steps, verdict, sampler=raw.sampler, index=index)
 
-    return await gather_or_cancel([one(index, raw) for index, raw in enumerate(item.solutions)])
+    return await concurrently([one(index, raw) for index, raw in enumerate(item.solutions)])

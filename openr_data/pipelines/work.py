@@ -26,6 +26,7 @@ from openr_data.pipelines.parts import Marks
 from openr_data.pipelines.plan import Stage, Tools
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine, Tally
+from openr_data.pipelines.runner import run_each
 from openr_data.pipelines.scheduler import Gate
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
@@ -165,17 +166,9 @@ class Work:
 
         Items are opened as the engine has room for their sequences, and nothing waits for the end of another item.
         """
-        owed = self.owed()
         try:
-            async with self.ticking(), asyncio.TaskGroup() as group:
-                while True:
-                    await self.gate.room()
-                    if stop.is_set() or (numbered := next(owed, None)) is None:
-                        break
-                    self.gate.opened(numbered[0])
-                    group.create_task(self.one(*numbered))
-        except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            async with self.ticking():
+                await run_each(self._opened(), lambda owed: self.one(*owed), room=self.gate.room, stop=stop)
         finally:
             self.add_totals()
 
@@ -189,6 +182,12 @@ class Work:
             number, mark = self._marks.next(item)
             if number not in self.run.progress and (share is None or number in share):
                 yield number, item, mark
+
+    def _opened(self) -> Iterator[tuple[int, Any, bytes]]:
+        """They count as open from here on: work that has been started may begin a little later."""
+        for owed in self.owed():
+            self.gate.opened(owed[0])
+            yield owed
 
     def add_totals(self) -> None:
         """To the totals of the run: what was counted since the last time."""
