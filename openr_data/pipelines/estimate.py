@@ -9,14 +9,14 @@ from statistics import fmean
 
 from openr_data.engines import EngineLimits
 from openr_data.errors import UsageError
-from openr_data.labelers import LABELERS, LabelConfig
+from openr_data.labelers import LABELERS, NEEDED_ENGINE, LabelConfig
 from openr_data.pipelines.config import GenerateConfig
 from openr_data.pipelines.estimate_pilot import Observed, Trial, sampled, trial
 from openr_data.pipelines.interval import LEVEL, total_range
 from openr_data.types import Cost
 
-METHODS = tuple(LABELERS)
-"""The methods that need no second engine."""
+METHODS = tuple(method for method in LABELERS if method not in NEEDED_ENGINE)
+"""The methods that can do without a second engine."""
 
 NOTHING_PROBED = "the pilot met nothing to search, so what a search costs is not known: take a larger pilot"
 
