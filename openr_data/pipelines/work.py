@@ -14,9 +14,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
-from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
+from openr_data.engines import EngineLimits, LoadedEngine
 from openr_data.engines.open import open_engine
-from openr_data.errors import ContextOverflow, EngineError, OpenRDataError, StorageError, TooManyFailures
+from openr_data.errors import ContextOverflow, EngineError, StorageError, TooManyFailures
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
 from openr_data.pipelines.admission import identity_of, refused, reused
 from openr_data.pipelines.card import card_words
@@ -28,6 +28,7 @@ from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine, Tally
 from openr_data.pipelines.runner import run_each
 from openr_data.pipelines.scheduler import Gate
+from openr_data.pipelines.second import open_second
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
 from openr_data.store.merging import ARROW, CARD
@@ -51,7 +52,10 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
     async with AsyncExitStack() as stack:
         grader = await stack.enter_async_context(GRADERS[stage.grader](GradingPolicy()))
         engine = await stack.enter_async_context(open_engine(stage.engine, options.limits))
-        others = {name: await _open_second(stack, name, spec, options) for name, spec in stage.engines.items()}
+        others = {
+            name: await stack.enter_async_context(open_second(name, spec, options.second_limits.get(name, EngineLimits())))
+            for name, spec in stage.engines.items()
+        }
         run = await _open_run_dir(stack, stage, options, engine, grader, others)
         journals = Journals(run.journal)
         stack.push_async_callback(journals.close)
@@ -64,15 +68,6 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
             yield work
         finally:
             work.add_totals()
-
-
-async def _open_second(stack: AsyncExitStack, name: str, spec: EngineSpec, options: RunOptions) -> LoadedEngine:
-    """An error says which engine it is about."""
-    try:
-        return await stack.enter_async_context(open_engine(spec, options.second_limits.get(name, EngineLimits())))
-    except OpenRDataError as error:
-        error.args = (f"the {name}: {error}",)
-        raise
 
 
 async def _open_run_dir(
