@@ -51,6 +51,6 @@ def found(path: Path, solution: Solution, k: int, cost: Cost, *, exact: bool = F
     if middle is None:
         error, reason = bounds(labels)[1] - 1, "binary_search"
         return with_labels(solution, labels, error, reason, method=METHOD, cost=cost, estimator=estimator)
-    why = path.why_undecided(middle) if path.counts(middle).total >= k else ""
-    reason = f"unknown_rollouts:{why}" if why else "rollout_limit"
+    asked = path.counts(middle).total >= k
+    reason = f"unknown_rollouts:{path.why_undecided(middle)}" if asked else "rollout_limit"
     return with_labels(solution, labels, None, reason, method=METHOD, cost=cost, estimator=estimator)

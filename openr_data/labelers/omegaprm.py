@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from openr_data.labelers.answers import from_answer, with_labels
 from openr_data.labelers.binary_search import METHOD, found, search
-from openr_data.labelers.monte_carlo import MonteCarlo, concurrently, why_undecided
+from openr_data.labelers.monte_carlo import MonteCarlo, why_undecided
 from openr_data.labelers.path import Path, RolloutId, target_of
 from openr_data.labelers.selection import Candidate, Pool, Selection
 from openr_data.labelers.tree import Tree
+from openr_data.tasks import concurrently
 from openr_data.types import LabeledSolution, Labeling, Node, Problem, Solution
 
 
@@ -58,12 +59,11 @@ class OmegaPRM:
         paths = [self._path(tree, solution, target_of(tree, solution)) for solution in wrong]
         for path in paths:
             path.see_all()
-        searches = [search(path, self.rollouts, exact=self.exact) for path in paths]
         if self.rollout_limit:
-            for one in searches:
-                await one
+            for path in paths:
+                await search(path, self.rollouts, exact=self.exact)
         else:
-            await concurrently(searches)
+            await concurrently(search(path, self.rollouts, exact=self.exact) for path in paths)
         searched = iter([found(p, s, self.rollouts, p.pay(), exact=self.exact) for p, s in zip(paths, wrong, strict=True)])
         return [self._known(tree, solution) or next(searched) for solution in solutions]
 

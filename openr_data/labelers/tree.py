@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from openr_data.labelers.monte_carlo import MonteCarlo, merge
+from openr_data.labelers.monte_carlo import MonteCarlo, node_id
 from openr_data.types import Cost, Node, Problem, Rollout, Steps
 
 
@@ -39,14 +39,16 @@ class Tree:
     def exhausted(self) -> bool:
         return 0 < self.limit <= self.count
 
-    async def draw(self, prefix: Steps, stop: int) -> tuple[Rollout, ...]:
-        """Rollouts 0 .. stop-1 of a prefix, fewer where the limit is spent; only those that are missing are drawn, together."""
-        text = self.text(prefix)
-        async with self._turns[text]:
-            start = len(self.rollouts(text))
-            missing = min(stop - start, self.limit - self.count) if self.limit else stop - start
-            if missing > 0:
-                self._add(text, await self.measure.measure(self.problem, prefix, missing, start))
+    async def draw(self, prefix: Steps, stop: int, *, text: str = "") -> tuple[Rollout, ...]:
+        """Rollouts 0 .. stop-1 of a prefix, fewer where the limit is spent; only those that are missing are drawn, together.
+
+        `text`: that of the prefix, where it is at hand.
+        """
+        text = text or self.text(prefix)
+        if len(self.rollouts(text)) < stop:
+            async with self._turns[text]:
+                await self._fill(text, prefix, stop)
+        self._call_by_the_least(text, prefix)
         return self.rollouts(text)[:stop]
 
     def pay(self, drawn: Iterable[tuple[str, int]]) -> Cost:
@@ -70,10 +72,21 @@ class Tree:
         """Texts and nodes in an order that does not depend on which came first."""
         return sorted(self.nodes.items(), key=lambda item: (len(item[1].prefix), item[0]))
 
-    def _add(self, text: str, node: Node) -> None:
-        known = self.nodes.get(text)
-        self.nodes[text] = merge(known, node) if known else node
-        self.count += len(node.rollouts)
+    async def _fill(self, text: str, prefix: Steps, stop: int) -> None:
+        start = len(self.rollouts(text))
+        missing = min(stop - start, self.limit - self.count) if self.limit else stop - start
+        if missing <= 0:
+            return
+        self.count += missing  # before waiting: what another draws meanwhile comes out of the rest
+        new = await self.measure.rollouts(self.problem, prefix, missing, start)
+        node = self.nodes.get(text) or Node(node_id(self.problem, text), self.problem.id, "", prefix, ())
+        self.nodes[text] = replace(node, rollouts=node.rollouts + new)
+
+    def _call_by_the_least(self, text: str, prefix: Steps) -> None:
+        # Steps that hold a separator can cut one text in two ways; which one the node shows must not depend on who came first.
+        node = self.nodes.get(text)
+        if node and prefix < node.prefix:
+            self.nodes[text] = replace(node, prefix=prefix)
 
 
 def _parents(texts: Mapping[str, Node]) -> dict[str, str]:
