@@ -164,7 +164,7 @@ class RecordingEngine:
             (completion,) = await self._engine.sample(question, prefix, n=1, sampling=sampling, start=order.sample)
         finally:
             self.scheduler.release()
+        self.tally.add(completion)  # it is paid, also when nobody waits any more while it is written
         if completion.finish_reason != "error":
             await self._log.record(key, completion)
-        self.tally.add(completion)
         return completion
