@@ -13,6 +13,7 @@ _PROBLEMS = "A file (JSONL, JSON, CSV, Parquet, Arrow), a directory, a Hub data 
 
 @options.grouped
 def generate(
+    context: typer.Context,
     problems: Annotated[str, typer.Argument(help=_PROBLEMS)],
     out: options.Out,
     *,
@@ -23,6 +24,7 @@ def generate(
     source: options.ProblemOptions,
     grader: options.Grader = "math",
     running: options.RunningOptions,
+    scaling: options.ExecutorOptions,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
@@ -48,4 +50,4 @@ def generate(
         shard_size=running.shard_size,
         format=running.format,
     ).checked()
-    execute(generate_stage(config), running.options(out, engine.limits()), dry_run=dry_run, as_json=as_json)
+    execute(generate_stage(config), running.options(out, engine.limits()), scaling, context, dry_run=dry_run, as_json=as_json)

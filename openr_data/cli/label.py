@@ -16,6 +16,7 @@ _ANSWERS = "File with reference answers, for solutions that come without (joined
 
 @options.grouped
 def label(
+    context: typer.Context,
     solutions: Annotated[str, typer.Argument(help=_SOLUTIONS)],
     out: options.Out,
     *,
@@ -34,6 +35,7 @@ def label(
     source: options.SolutionOptions,
     grader: options.Grader = "math",
     running: options.RunningOptions,
+    scaling: options.ExecutorOptions,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
@@ -72,4 +74,4 @@ def label(
     ).checked()
     second_limits = {name: limits for name, (limits, _) in seconds.items()}
     run_options = replace(running.options(out, engine.limits()), second_limits=second_limits)
-    execute(label_stage(config), run_options, dry_run=dry_run, as_json=as_json)
+    execute(label_stage(config), run_options, scaling, context, dry_run=dry_run, as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column
 
 from openr_data.cli.console import err
-from openr_data.pipelines.progress import Report, Snapshot
+from openr_data.pipelines.progress import PROGRESS_SECONDS, Report, Snapshot
 
-INTERVAL = 5.0
+INTERVAL = float(os.environ.get(PROGRESS_SECONDS, "5"))
 """Seconds between two JSON lines."""
 
 
@@ -95,6 +96,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         "event": "done" if snapshot.final else "progress",
         "stage": snapshot.stage,
         "done": snapshot.done,
+        "before": snapshot.before,
         "total": snapshot.total or None,
         "tokens": snapshot.tokens,
         "completions": snapshot.completions,

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from openr_data.cli.console import out as console
 from openr_data.cli.console import print_json, warn
-from openr_data.cli.progress import duration, progress
+from openr_data.cli.executors import carry_out
+from openr_data.cli.options import ExecutorOptions
+from openr_data.cli.progress import duration
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
-from openr_data.pipelines.stage import Summary, run_stage
+from openr_data.pipelines.stage import Summary
 
 
-def execute(stage: Stage[Any], options: RunOptions, *, dry_run: bool, as_json: bool) -> None:
+def execute(
+    stage: Stage[Any], options: RunOptions, how: ExecutorOptions, context: typer.Context, *, dry_run: bool, as_json: bool
+) -> None:
     if dry_run:
         from openr_data.pipelines.dry_run import preview
 
         show_preview(preview(stage), as_json=as_json)
         return
-    summary = run(stage, options)
+    summary = carry_out(stage, options, how.checked(), context, as_json=as_json)
+    if summary is None:
+        return
     if as_json:
         print_json({**asdict(summary), "tokens_per_second": round(summary.tokens_per_second, 1)})
     else:
         show_summary(summary)
-
-
-def run(stage: Stage[Any], options: RunOptions) -> Summary:
-    """With progress and warnings on standard error."""
-    with progress() as report:
-        return run_stage(stage, replace(options, report=report, warn=warn))
 
 
 def show_summary(summary: Summary) -> None:

@@ -36,14 +36,17 @@ def portable(config: Any) -> Any:
     return replace(config, **changes)
 
 
-def check_early(stage: Stage[Any], options: RunOptions) -> None:
-    """Refuse a wrong directory or input before a model is loaded or a run begun: only the engine's identity is not known yet."""
+def check_early(stage: Stage[Any], options: RunOptions, *, in_parts: bool = False) -> None:
+    """Refuse a wrong directory or input before a model is loaded or a run begun: only the engine's identity is not known yet.
+
+    `in_parts`: an executor does the run in parts below its directory, and a resumed one may find them there.
+    """
     for path in reused(stage, options):
         if not (path / JOURNAL).is_file():
             raise RunDirError(f"{path} has no completions to reuse: there is no {JOURNAL} in it")
     if options.fork_of is not None and not (options.fork_of / RUN).is_file():
         raise RunDirError(f"{options.fork_of} cannot be forked: it is not a run directory, it has no {RUN}")
-    directory(options.out, "resume" if options.mode == "resume" else "new")
+    directory(options.out, "new" if options.mode != "resume" else "merge" if in_parts else "resume")
     if (options.out / RUN).exists():
         record = RunRecord.load(options.out)
         record.compare_share(options.part, options.out)

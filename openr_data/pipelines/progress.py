@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+
+PROGRESS_SECONDS = "OPENR_DATA_PROGRESS_SECONDS"
+"""Environment variable: seconds between two lines of progress, where they are read by a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,22 @@ Report = Callable[[Snapshot], None]
 
 def silent(_: Snapshot) -> None:
     """Tell nobody."""
+
+
+def read_snapshot(line: str) -> Snapshot | None:
+    """A snapshot that another process wrote as a line of JSON (see `as_json` of the command line); `None` for any other line.
+
+    >>> read_snapshot('{"event": "done", "stage": "merge", "done": 3, "total": null}').done
+    3
+    >>> read_snapshot("note: 3 rows could not be used") is None
+    True
+    """
+    try:
+        values = json.loads(line)
+        numbers = {name: values.get(name) or 0 for name in _NUMBERS}
+        return Snapshot(stage=values["stage"], final=values["event"] == "done", **numbers)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+_NUMBERS = ("done", "total", "tokens", "completions", "reused", "rejected", "failed", "seconds", "before")

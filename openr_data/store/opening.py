@@ -23,7 +23,10 @@ _SCAFFOLD = ("lock", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", MANIFEST)
 PARTS = "parts"
 """Folder of a run's parts. They may stand there before the run itself does; only their merge may then begin it."""
 
-_BESIDE = (PARTS, "slurm")
+SLURM = "slurm"
+"""Folder of the scripts and logs of a job array."""
+
+_BESIDE = (PARTS, SLURM)
 
 
 @dataclass(frozen=True, slots=True)

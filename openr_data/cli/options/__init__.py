@@ -4,6 +4,7 @@ To add an option: one field in its group, one word in that group's fold. Every c
 """
 
 from openr_data.cli.options.engine import EngineOptions
+from openr_data.cli.options.executor import ExecutorOptions
 from openr_data.cli.options.grouping import grouped
 from openr_data.cli.options.method import Method, MethodOptions
 from openr_data.cli.options.run import RunningOptions
@@ -17,6 +18,7 @@ __all__ = [
     "Device",
     "DryRun",
     "EngineOptions",
+    "ExecutorOptions",
     "Grader",
     "InheritedSamplingOptions",
     "Json",
