@@ -129,7 +129,7 @@ def show_first(said: Estimate, runs: Mapping[str, Summary]) -> None:
     for stage, amount in amounts(said).items():
         end = "?" if amount.tokens.high is None else f"{amount.tokens.high:,.0f}"
         tokens = f"{amount.tokens.expected:>12,.0f} tokens ({amount.tokens.low:,.0f} - {end})"
-        print(f"{stage:<16}{tokens}, {amount.completions.expected:,.0f} calls; used {runs[stage].tokens:,}", flush=True)
+        print(f"{stage:<16}{tokens}, {amount.calls.expected:,.0f} calls; used {runs[stage].tokens:,}", flush=True)
 
 
 def held(checks: list[tuple[Range, float]]) -> str:

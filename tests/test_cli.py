@@ -224,7 +224,7 @@ def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:
     command = ("estimate", problems, "--engine", "scripted", "--script", SCRIPT, "--pilot", 4, "-k", 2)
     result = json.loads(run(*command, "--price-per-million-tokens", 2, "--json").out)
     assert (result["problems"], result["pilot"]["problems"]) == (6, 4)
-    assert result["generate"]["completions"]["expected"] == 24
+    assert result["generate"]["calls"]["expected"] == 24
     tokens = {method: amount["tokens"]["expected"] for method, amount in result["label"].items()}
     assert tokens["mips"] > tokens["math-shepherd"] > 0
     assert result["label"]["mips"]["price"]["expected"] == pytest.approx(2e-6 * tokens["mips"])

@@ -55,7 +55,7 @@ def test_a_pilot_of_all_problems_says_what_runs_pay(tmp_path: Path, changes: dic
     for stage, summary in paid(source, tmp_path, **changes).items():
         amount = result.generate if stage == "generate" else result.label[stage]
         assert amount.tokens.low == amount.tokens.expected == amount.tokens.high == summary.tokens, stage
-        assert amount.completions.expected == summary.totals["completions"]
+        assert amount.calls.expected == summary.totals["completions"]
 
 
 def test_a_small_pilot_gives_a_range_around_what_runs_pay(tmp_path: Path) -> None:
@@ -80,6 +80,12 @@ def test_prices_of_tokens_and_of_gpu_hours(tmp_path: Path) -> None:
     by_token = said(source, 4, slow, Prices(per_million_tokens=3.0)).generate
     assert by_token.price is not None
     assert by_token.price.expected == pytest.approx(3e-6 * by_token.tokens.expected)
+    with_prompts = said(source, 4, slow, Prices(3.0, per_million_prompt_tokens=1.0)).generate
+    assert with_prompts.price is not None
+    sent = with_prompts.prompt_tokens.expected
+    assert with_prompts.price.expected == pytest.approx(3e-6 * by_token.tokens.expected + 1e-6 * sent)
+    questions = [json.loads(line)["question"] for line in source.path.read_text().splitlines()]
+    assert sent > 4 * sum(len(question.split()) for question in questions) / 2
     by_hour = said(source, 4, slow, Prices(per_gpu_hour=2.0, gpus=4)).label["mips"]
     assert by_hour.price is not None
     assert by_hour.hours is not None
@@ -140,7 +146,7 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         said(ProblemSource(str(tmp_path / "empty.jsonl")), 2)
     for prices, sentence in (
-        (Prices(1.0, 1.0), "not both"),
+        (Prices(1.0, per_gpu_hour=1.0), "not both"),
         (Prices(-1.0), "negative"),
         (Prices(gpus=2), "--gpus needs --price-per-gpu-hour"),
     ):

@@ -8,9 +8,9 @@ import pytest
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.engines.open import open_engine
-from openr_data.pipelines.metering import Draw, Memo, Meter, tokens_per_second
+from openr_data.pipelines.metering import Bill, Draw, Memo, Meter, tokens_per_second
 from openr_data.tasks import concurrently
-from openr_data.types import Cost, Sampling
+from openr_data.types import Sampling
 
 SAMPLING = Sampling(1.0, 100, 0)
 
@@ -23,14 +23,15 @@ def test_callers_share_samples_and_pay_each_for_itself() -> None:
                 [first.sample("1 + 1", (), n=3, sampling=SAMPLING), second.sample("1 + 1", (), n=4, sampling=SAMPLING, start=1)]
             )
             assert list(a[1:]) == list(b[:2]) == list(await engine.sample("1 + 1", (), n=2, sampling=SAMPLING, start=1))
-            assert (first.cost.rollouts, second.cost.rollouts, memo.drawn.rollouts) == (3, 4, 5)
-            assert first.cost == Cost(3, sum(one.token_count for one in a))
+            assert (first.bill.calls, second.bill.calls, memo.drawn.calls) == (3, 4, 5)
+            length = len(engine.pieces(engine.prompt("1 + 1", ())))
+            assert first.bill == Bill(3, sum(one.token_count for one in a), 3 * length)
             later = Meter(memo, owned=first.paid)
             await later.sample("1 + 1", (), n=4, sampling=SAMPLING)
             await later.sample("1 + 1", (), n=4, sampling=SAMPLING)
-            assert (later.cost, later.probed) == (Cost(1, b[2].token_count), False)
+            assert (later.bill, later.probed) == (Bill(1, b[2].token_count, length), False)
             await later.sample("1 + 1", ("a step",), n=1, sampling=SAMPLING)
-            assert (later.cost.rollouts, later.probed) == (2, True)
+            assert (later.bill.calls, later.probed) == (2, True)
 
     asyncio.run(go())
 
@@ -43,7 +44,7 @@ def test_one_caller_that_gives_up_takes_no_sample_from_another() -> None:
             patient = asyncio.create_task(Meter(memo).sample("1 + 1", (), n=2, sampling=SAMPLING))
             await asyncio.sleep(0.01)
             hasty.cancel()
-            assert len(await patient) == memo.drawn.rollouts == 2
+            assert len(await patient) == memo.drawn.calls == 2
 
     asyncio.run(go())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from openr_data.labelers import LabelConfig
     from openr_data.pipelines.estimate import Amount, Estimate
 
-_PRICE = "Price"
-
 
 @options.grouped
 def estimate(
@@ -30,18 +28,8 @@ def estimate(
     method: Annotated[
         list[str] | None, typer.Option("--method", help="Only this method (repeatable; default: all but consensus).")
     ] = None,
-    price_per_million_tokens: Annotated[
-        float | None,
-        typer.Option(
-            "--price-per-million-tokens", min=0.0, help="Of generated tokens; prompts not counted.", rich_help_panel=_PRICE
-        ),
-    ] = None,
-    price_per_gpu_hour: Annotated[
-        float | None,
-        typer.Option("--price-per-gpu-hour", min=0.0, help="At the speed of the pilot.", rich_help_panel=_PRICE),
-    ] = None,
-    gpus: Annotated[int, typer.Option("--gpus", min=1, help="GPUs that the engine runs on.", rich_help_panel=_PRICE)] = 1,
     *,
+    price: options.PriceOptions,
     settings: options.MethodOptions,
     engine: options.EngineOptions,
     solutions: options.Solutions = 4,
@@ -59,7 +47,7 @@ def estimate(
     openr-data estimate problems.jsonl --engine vllm --model Qwen/Qwen2.5-Math-7B-Instruct --price-per-gpu-hour 2.5
     """
     from openr_data.pipelines.config import GenerateConfig
-    from openr_data.pipelines.estimate import METHODS, Prices
+    from openr_data.pipelines.estimate import METHODS
     from openr_data.pipelines.estimate import estimate as run_pilot
 
     config = GenerateConfig(
@@ -75,7 +63,7 @@ def estimate(
     labels, unfit = fitting({name: settings.label_config(name, verdicts) for name in method or METHODS})
     if unfit and (method or not labels):
         raise next(iter(unfit.values()))
-    prices = Prices(price_per_million_tokens, price_per_gpu_hour, gpus)
+    prices = price.prices()
     with err.status("solving and labelling the pilot"):
         result = run_pilot(config, labels, engine.limits(), pilot=pilot, prices=prices)
     if as_json:
@@ -117,23 +105,38 @@ def show_estimate(result: Estimate) -> None:
 
 
 def _table(result: Estimate) -> Table:
-    """Fits a terminal of 60 columns. `from` and `to` end the tokens' range, `at most` is the price at its upper end."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("", no_wrap=True)
-    for name in ("calls", "tokens", "from", "to", "time", *(("price", "at most") if result.generate.price else ())):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("generate", *_cells(result.generate), end_section=True)
-    for method, amount in result.label.items():
-        table.add_row(f"+ {method}", *_cells(amount))
+    """What fits into the terminal: `from` and `to` end the tokens' range, `at most` is the price at its upper end."""
+    wanted = ["calls", "prompts", "tokens", "from", "to", "time", *(("price", "at most") if result.generate.price else ())]
+    for spare in ("prompts", "calls", "time", "from", None):
+        table = _drawn(result, wanted)
+        if spare is None or console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+            break
+        wanted.remove(spare)
     return table
 
 
-def _cells(amount: Amount) -> tuple[str, ...]:
-    tokens, hours, price = amount.tokens, amount.hours, amount.price
-    ends = short(tokens.low), "?" if tokens.high is None else short(tokens.high)
-    time = duration(hours.expected * 3600) if hours else "-"
-    money = (f"{price.expected:,.2f}", "?" if price.high is None else f"{price.high:,.2f}") if price else ()
-    return short(amount.completions.expected), short(tokens.expected), *ends, time, *money
+def _drawn(result: Estimate, wanted: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for name in wanted:
+        table.add_column(name, justify="right", no_wrap=True)
+    for stage, amount in {"generate": result.generate, **{f"+ {name}": one for name, one in result.label.items()}}.items():
+        cells = _cells(amount)
+        table.add_row(stage, *(cells[name] for name in wanted), end_section=stage == "generate")
+    return table
+
+
+def _cells(amount: Amount) -> dict[str, str]:
+    return {
+        "calls": short(amount.calls.expected),
+        "prompts": short(amount.prompt_tokens.expected),
+        "tokens": short(amount.tokens.expected),
+        "from": short(amount.tokens.low),
+        "to": "?" if amount.tokens.high is None else short(amount.tokens.high),
+        "time": duration(amount.hours.expected * 3600) if amount.hours else "-",
+        "price": f"{amount.price.expected:,.2f}" if amount.price else "-",
+        "at most": "?" if amount.price is None or amount.price.high is None else f"{amount.price.high:,.2f}",
+    }
 
 
 def short(count: float) -> str:

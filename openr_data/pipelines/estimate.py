@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import fmean
 
 from openr_data.engines import EngineLimits
@@ -13,33 +14,12 @@ from openr_data.labelers import LABELERS, NEEDED_ENGINE, LabelConfig
 from openr_data.pipelines.config import GenerateConfig
 from openr_data.pipelines.estimate_pilot import Observed, Trial, sampled, trial
 from openr_data.pipelines.interval import LEVEL, total_range
-from openr_data.types import Cost
+from openr_data.pipelines.metering import Bill
 
 METHODS = tuple(method for method in LABELERS if method not in NEEDED_ENGINE)
 """The methods that can do without a second engine."""
 
 NOTHING_PROBED = "the pilot met nothing to search, so what a search costs is not known: take a larger pilot"
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Of generated tokens, or of the GPUs' time; `None`: no money is told."""
-
-    per_million_tokens: float | None = None
-    per_gpu_hour: float | None = None
-    gpus: int = 1
-
-    def checked(self) -> Prices:
-        if self.per_million_tokens is not None and self.per_gpu_hour is not None:
-            raise UsageError("give --price-per-million-tokens for an API or --price-per-gpu-hour for your own GPUs, not both")
-        if min(self.per_million_tokens or 0, self.per_gpu_hour or 0) < 0 or self.gpus < 1:
-            raise UsageError("a price must not be negative, and --gpus must be at least 1")
-        if self.gpus > 1 and self.per_gpu_hour is None:
-            raise UsageError("--gpus needs --price-per-gpu-hour")
-        return self
-
-
-FREE = Prices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +35,51 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
-    """Of one stage. `hours` and `price` are `None` where nothing is known of the speed, or of prices; `note`: what to mind."""
+class Prices:
+    """Of generated tokens and, where they are paid for, the prompts' tokens; or of the GPUs' time. All `None`: no money."""
 
-    completions: Range
+    per_million_tokens: float | None = None
+    per_million_prompt_tokens: float | None = None
+    per_gpu_hour: float | None = None
+    gpus: int = 1
+
+    def checked(self) -> Prices:
+        if self.by_token and self.per_gpu_hour is not None:
+            raise UsageError("give --price-per-million-tokens for an API or --price-per-gpu-hour for your own GPUs, not both")
+        if (
+            min(price or 0 for price in (self.per_million_tokens, self.per_million_prompt_tokens, self.per_gpu_hour)) < 0
+            or self.gpus < 1
+        ):
+            raise UsageError("a price must not be negative, and --gpus must be at least 1")
+        if self.gpus > 1 and self.per_gpu_hour is None:
+            raise UsageError("--gpus needs --price-per-gpu-hour")
+        return self
+
+    @property
+    def by_token(self) -> bool:
+        return self.per_million_tokens is not None or self.per_million_prompt_tokens is not None
+
+    def of(self, bill: Bill) -> float:
+        generated, prompts = self.per_million_tokens or 0.0, self.per_million_prompt_tokens or 0.0
+        return (bill.tokens * generated + bill.prompt_tokens * prompts) / 1e6
+
+    def of_hours(self, hours: Range | None) -> Range | None:
+        return None if self.per_gpu_hour is None or hours is None else hours.times(self.per_gpu_hour * self.gpus)
+
+
+FREE = Prices()
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Of one stage. A call is a request for one sample; its prompt is sent each time.
+
+    `hours` and `price` are `None` where nothing is known of the speed, or of prices; `note` says what to mind.
+    """
+
+    calls: Range
     tokens: Range
+    prompt_tokens: Range
     hours: Range | None
     price: Range | None
     note: str = ""
@@ -79,7 +99,7 @@ class Pilot:
     steps: float
     tokens: float
     tokens_per_second: float
-    paid: Cost
+    paid: Bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +141,20 @@ def extrapolated(done: Trial, total: int, prices: Prices = FREE) -> Estimate:
     shown = _shown(done)
     whole = len(done.observed) == total
 
-    def amount(costs: Sequence[Cost], *, known: bool = True) -> Amount:
-        tokens = _range([cost.tokens for cost in costs], total, known=known)
-        completions = _range([cost.rollouts for cost in costs], total, known=known)
+    def amount(bills: Sequence[Bill], *, known: bool = True) -> Amount:
+        def over(price: Callable[[Bill], float]) -> Range:
+            return _range([price(bill) for bill in bills], total, known=known)
+
+        tokens = over(lambda bill: bill.tokens)
         hours = tokens.times(1 / shown.tokens_per_second / 3600) if shown.tokens_per_second else None
-        return Amount(completions, tokens, hours, _price(prices, tokens, hours), "" if known else NOTHING_PROBED)
+        return Amount(
+            calls=over(lambda bill: bill.calls),
+            tokens=tokens,
+            prompt_tokens=over(lambda bill: bill.prompt_tokens),
+            hours=hours,
+            price=over(prices.of) if prices.by_token else prices.of_hours(hours),
+            note="" if known else NOTHING_PROBED,
+        )
 
     return Estimate(
         problems=total,
@@ -139,17 +168,9 @@ def extrapolated(done: Trial, total: int, prices: Prices = FREE) -> Estimate:
     )
 
 
-def _range(values: Sequence[int], population: int, *, known: bool) -> Range:
+def _range(values: Sequence[float], population: int, *, known: bool) -> Range:
     low, high = total_range(values, population)
-    return Range(fmean(values) * population, low, high if known and high < float("inf") else None)
-
-
-def _price(prices: Prices, tokens: Range, hours: Range | None) -> Range | None:
-    if prices.per_million_tokens is not None:
-        return tokens.times(prices.per_million_tokens / 1e6)
-    if prices.per_gpu_hour is None or hours is None:
-        return None
-    return hours.times(prices.per_gpu_hour * prices.gpus)
+    return Range(fmean(values) * population, low, high if known and high < inf else None)
 
 
 def _probed(observed: Sequence[Observed], method: str) -> bool:

@@ -16,12 +16,12 @@ from openr_data.errors import ContextOverflow, EngineError, InputError
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader, grades_itself
 from openr_data.labelers import LabelConfig, build_labeler
 from openr_data.pipelines.config import GenerateConfig
-from openr_data.pipelines.metering import Memo, Meter, tokens_per_second
+from openr_data.pipelines.metering import Bill, Memo, Meter, tokens_per_second
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.steps import StepFormat
 from openr_data.tasks import concurrently
-from openr_data.types import Cost, Problem, Solution
+from openr_data.types import Problem, Solution
 
 Result = TypeVar("Result")
 
@@ -35,8 +35,8 @@ class Observed:
     """
 
     solutions: tuple[Solution, ...]
-    generate: Cost
-    label: Mapping[str, Cost]
+    generate: Bill
+    label: Mapping[str, Bill]
     probed: frozenset[str]
     failed: str = ""
 
@@ -47,7 +47,7 @@ class Trial:
 
     observed: tuple[Observed, ...]
     tokens_per_second: float
-    drawn: Cost
+    drawn: Bill
 
 
 def sampled(source: ProblemSource, n: int, seed: int) -> tuple[list[Problem], int]:
@@ -106,13 +106,13 @@ class _Pilot:
         meter = Meter(self.memo)
         solutions, failed = await _refusal(self._solve(problem, meter))
         if solutions is None:
-            return Observed((), meter.cost, {method: Cost() for method in self.labels}, frozenset(), failed)
+            return Observed((), meter.bill, {method: Bill() for method in self.labels}, frozenset(), failed)
         meters = {method: Meter(self.memo, owned=meter.paid) for method in self.labels}
         failures = await concurrently([self._label(method, problem, solutions, meters[method]) for method in self.labels])
         return Observed(
             solutions=tuple(solutions),
-            generate=meter.cost,
-            label={method: one.cost for method, one in meters.items()},
+            generate=meter.bill,
+            label={method: one.bill for method, one in meters.items()},
             probed=frozenset(method for method, one in meters.items() if one.probed),
             failed=next(filter(None, failures), ""),
         )

@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from openr_data.engines import LoadedEngine
 from openr_data.tasks import cancel, concurrently
-from openr_data.types import Completion, Cost, Sampling, Steps
+from openr_data.types import Completion, Sampling, Steps
 
 Key = tuple[str, Sampling, int]
 """Prompt, sampling and index: what a sample depends on, within one engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Requests for one sample each, the tokens that they generated, and those of their prompts: a prompt is sent each time."""
+
+    calls: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Memo:
         self.engine = engine
         self.draws: list[Draw] = []
         self._samples: dict[Key, asyncio.Task[Completion]] = {}
+        self._lengths: dict[str, int] = {}
 
     async def __aenter__(self) -> Memo:
         return self
@@ -44,9 +54,18 @@ class Memo:
         await cancel({task for task in self._samples.values() if not task.done()})
 
     @property
-    def drawn(self) -> Cost:
+    def drawn(self) -> Bill:
         """What was really paid."""
-        return Cost(len(self.draws), sum(draw.tokens for draw in self.draws))
+        done = {key: task.result().token_count for key, task in self._samples.items() if task.done() and not _failed(task)}
+        return self.bill(done)
+
+    def bill(self, paid: Mapping[Key, int]) -> Bill:
+        return Bill(len(paid), sum(paid.values()), sum(self._length(prompt) for prompt, _, _ in paid))
+
+    def _length(self, prompt: str) -> int:
+        if prompt not in self._lengths:
+            self._lengths[prompt] = len(self.engine.pieces(prompt))
+        return self._lengths[prompt]
 
     def key(self, question: str, prefix: Steps, sampling: Sampling, index: int) -> Key:
         return self.engine.prompt(question, prefix), sampling, index
@@ -84,8 +103,12 @@ class Meter:
         return completions
 
     @property
-    def cost(self) -> Cost:
-        return Cost(len(self.paid), sum(self.paid.values()))
+    def bill(self) -> Bill:
+        return self._memo.bill(self.paid)
+
+
+def _failed(task: asyncio.Task[Completion]) -> bool:
+    return task.cancelled() or task.exception() is not None
 
 
 def tokens_per_second(draws: Sequence[Draw], slots: int) -> float:

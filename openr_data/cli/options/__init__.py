@@ -7,6 +7,7 @@ from openr_data.cli.options.engine import EngineOptions
 from openr_data.cli.options.executor import ExecutorOptions
 from openr_data.cli.options.grouping import grouped
 from openr_data.cli.options.method import Method, MethodOptions
+from openr_data.cli.options.price import PriceOptions
 from openr_data.cli.options.run import RunningOptions
 from openr_data.cli.options.sampling import InheritedSamplingOptions, SamplingOptions, VerdictOptions
 from openr_data.cli.options.second import JudgeOptions, ProverOptions
@@ -26,6 +27,7 @@ __all__ = [
     "Method",
     "MethodOptions",
     "Out",
+    "PriceOptions",
     "ProblemOptions",
     "ProverOptions",
     "RunningOptions",
