@@ -45,7 +45,7 @@ def test_undecided_solutions_and_rollouts_are_counted_by_reason(tmp_path: Path) 
 def test_estimators_confidence_and_the_judge_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of labels that claim all of it, whatever method they come from."""
     told = [("agreement:binary_search", 0.95), ("disagreement:judge=1,mc=2", None), ("disagreement:judge=0,mc=3", 0.3)]
-    told = [*told, ("judge_undecided:no_majority", 0.6)]
+    told = [*told, ("uncertain", 0.6)]
 
     def claiming(*arguments: Any, **options: Any) -> Labeler:
         inner = build_labeler(*arguments, **options)
@@ -61,9 +61,11 @@ def test_estimators_confidence_and_the_judge_are_counted(tmp_path: Path, monkeyp
     generate(config(write_problems(tmp_path / "problems.jsonl", 5)), RunOptions(tmp_path / "run"))
     label(labels(tmp_path / "run", method="math-shepherd"), RunOptions(tmp_path / "labels"))
     seen = overview(tmp_path / "labels")
-    assert seen.judge == {"disagreement": 10, "agreement": 5, "judge_undecided": 5}
-    assert seen.reasons == {"disagreement": 10, "agreement:binary_search": 5, "judge_undecided:no_majority": 5}
-    assert seen.confidence == pytest.approx({"solutions": 15, "mean": 1.85 / 3, "below_0.5": 1 / 3, "below_0.9": 2 / 3})
+    assert seen.judge == {"disagreement": 10, "agreement": 5}
+    assert seen.reasons == {"disagreement": 10, "agreement:binary_search": 5, "uncertain": 5}
+    assert seen.confidence == pytest.approx(
+        {"solutions": 15, "mean": 1.85 / 3, "uncertain": 1 / 3, "below_0.5": 1 / 3, "below_0.9": 2 / 3}
+    )
     values = Counter(
         e.estimator for i in RunReader.open(tmp_path / "labels").items() for one in i.labeled for e in one.estimates if e
     )
@@ -73,8 +75,8 @@ def test_estimators_confidence_and_the_judge_are_counted(tmp_path: Path, monkeyp
     monkeypatch.setattr("openr_data.cli.inspect.console", console)
     show_overview(seen)
     shown = " ".join(console.export_text().split())
-    assert "agreed on 5 of 20 solutions (25%), came to nothing on 5" in shown
-    assert "0.62 on average over 15 solutions; 33% below 0.5, 67% below 0.9" in shown
+    assert "agreed on 5 of 15 solutions (33%), came to nothing on 0" in shown
+    assert "0.62 on average over 15 solutions; 33% below 0.5, 67% below 0.9; 33% uncertain" in shown
 
 
 def test_a_solution_is_shown_with_its_readings_and_the_judge(capsys: pytest.CaptureFixture[str]) -> None:

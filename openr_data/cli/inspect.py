@@ -101,7 +101,7 @@ def _agreement(judge: Mapping[str, int]) -> str:
 
 def _confidence(shown: Mapping[str, float]) -> str:
     below = f"{shown['below_0.5']:.0%} below 0.5, {shown['below_0.9']:.0%} below 0.9"
-    return f"{shown['mean']:.2f} on average over {shown['solutions']:,.0f} solutions; {below}"
+    return f"{shown['mean']:.2f} on average over {shown['solutions']:,.0f} solutions; {below}; {shown['uncertain']:.0%} uncertain"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

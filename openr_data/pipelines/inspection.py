@@ -20,8 +20,8 @@ class Overview:
     problems without records; `undecided` the rollouts (of `generate`: solutions) that are neither right nor wrong, by reason.
 
     Of labelled solutions: `reasons` is the evidence, `estimators` how the values of steps were read, `judge` how often a judge
-    agreed, and `confidence` describes the probability of `first_error` (`mean`, and the shares `below_0.5` and `below_0.9`) over
-    those that have one; the last two are empty where the method has none.
+    agreed, and `confidence` describes the probability of `first_error` over the `solutions` that have one (its `mean`, the shares
+    `below_0.5` and `below_0.9`, and that of labels called `uncertain`); the last two are empty where the method has none.
     """
 
     command: str
@@ -139,6 +139,7 @@ def _confidence(reader: RunReader) -> dict[str, float]:
 
     known = pl.col("confidence")
     wanted = [known.count().alias("solutions"), known.mean().alias("mean")]
+    wanted.append((pl.col("reason") == "uncertain").filter(known.is_not_null()).mean().alias("uncertain"))
     wanted += [(known < bound).mean().alias(f"below_{bound}") for bound in (0.5, 0.9)]
     row: dict[str, Any] = _collect(reader, reader.scan("labeled").select(wanted)).row(0, named=True)
     return {name: float(value) for name, value in row.items()} if row["solutions"] else {}
