@@ -34,7 +34,7 @@ class Repairing:
 
     def _text(self, prefix: Steps, index: int) -> str:
         if len(prefix) > 1:
-            return REPAIRED if index % 2 else "\n".join(SLIP[len(prefix) :])
+            return REPAIRED if index % 2 else "\n".join((*SLIP[len(prefix) : -1], f"The answer is {75 - index}"))
         plain = [*SLIP[len(prefix) : 1], "Step 2: 85 - 10 = 75", "Step 3: 75 + 1 = 76", "The answer is 76"]
         slipped = [*SLIP[len(prefix) : 2], *REPAIRED.split("\n")]
         return "\n".join(slipped if index % 2 else plain)
@@ -109,3 +109,14 @@ def test_any_callable_may_say_what_a_repair_is() -> None:
     measure = MonteCarlo(Repairing(), grade, SAMPLING, LINES, repairs=lambda prefix, rest: "wait" in rest)
     [labelled] = asyncio.run(MathShepherd(measure, 2)(PROBLEM, [Solution("s", "p1", SLIP, Verdict("wrong", "exact"))])).solutions
     assert labelled.labels[0] == StepLabel(1, 2)
+
+
+def test_a_state_that_only_repairs_lead_out_of_is_not_searched_from() -> None:
+    """Half of the rollouts from the wrong step 2 are right after all: without the filter that state looks mixed."""
+    config = LabelConfig("omegaprm", rollouts=4, filter_rollouts=0, searches=4, exact_counts=True)
+
+    def from_the_wrong_step(labeling: Labeling) -> int:
+        return sum(node.visits for node in labeling.nodes if node.prefix == SLIP[:2])
+
+    assert from_the_wrong_step(label(config)) > 0
+    assert from_the_wrong_step(label(replace(config, ignore_repairs=True))) == 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from openr_data.labelers.monte_carlo import why_undecided
+from openr_data.labelers.repairs import outcome_for
 from openr_data.labelers.tree import Tree
 from openr_data.tasks import concurrently
 from openr_data.types import NO_ROLLOUTS, Cost, Counts, Outcome, Rollout, Solution, StepLabel, Steps
@@ -30,6 +31,8 @@ class Path:
     `passing`: a rollout from depth s whose text agrees with the solution up to depth j is a sample of every depth s .. j
     alike (given that it passed there, its rest is a fresh draw). Two rules keep that unbiased: it never counts at a depth
     before s, and the solution itself never counts, since it was chosen because it failed. Duplicates count each time.
+    On the way it is also seen how often the solution's next step was written again: of `tried[t]` rollouts that reached depth t,
+    `repeated[t]` did (0 of 0 for the last step, and without `passing`).
     """
 
     def __init__(self, tree: Tree, steps: Steps, *, target: RolloutId | None = None, passing: bool = False) -> None:
@@ -38,6 +41,8 @@ class Path:
         self.target = target
         self.texts = [tree.text(steps[:t]) for t in range(len(steps))]
         self.drawn = [0] * len(steps)
+        self.tried = [0] * len(steps)
+        self.repeated = [0] * len(steps)
         self._counts = [NO_ROLLOUTS] * len(steps)
         self._undecided: list[tuple[Rollout, ...]] = [()] * len(steps)
         self._added = [text[len(shorter) :] for shorter, text in pairwise(self.texts)]
@@ -107,11 +112,10 @@ class Path:
 
     def outcome(self, drawn: int, rollout: Rollout, depth: int) -> Outcome:
         """What a rollout drawn at depth `drawn` says of the prefix at `depth`: a right one that repaired it is a failure."""
-        repairs = self.tree.measure.repairs
-        if rollout.verdict.outcome != "right" or repairs is None:
+        if self.tree.measure.repairs is None:
             return rollout.verdict.outcome
-        whole = self.texts[drawn] + rollout.completion.text
-        return "wrong" if repairs(self.texts[depth], whole[len(self.texts[depth]) :]) else "right"
+        rest = (self.texts[drawn] + rollout.completion.text)[len(self.texts[depth]) :]
+        return outcome_for(rollout, self.texts[depth], rest, self.tree.measure.repairs)
 
     def pay(self) -> Cost:
         """What this path drew first; call it for one path after the other, in a fixed order."""
@@ -124,11 +128,20 @@ class Path:
     def _count(self, depth: int, rollout: Rollout) -> None:
         if self.target == RolloutId(self.texts[depth], rollout.completion.index):
             return
-        for t in range(depth, self._follows(depth, rollout) + 1):
+        last = self._follows(depth, rollout)
+        self._compare(depth, last, rollout)
+        for t in range(depth, last + 1):
             outcome = self.outcome(depth, rollout, t)
             self._counts[t] = self._counts[t].adding(outcome)
             if outcome == "unknown":
                 self._undecided[t] += (rollout,)
+
+    def _compare(self, depth: int, last: int, rollout: Rollout) -> None:
+        if not self._passing or rollout.completion.finish_reason != "stop":
+            return
+        for t in range(depth, min(last + 1, len(self.steps) - 1)):
+            self.tried[t] += 1
+            self.repeated[t] += t < last
 
     def _follows(self, depth: int, rollout: Rollout) -> int:
         """The deepest depth that the rollout passes through.
@@ -157,8 +170,12 @@ def evidence(counts: Counts) -> StepLabel | None:
 
 
 def target_of(tree: Tree, solution: Solution) -> RolloutId | None:
-    """The rollout of the root that this solution is, if it is one: the same sample index with the same text."""
-    rollouts = tree.rollouts("")
-    if solution.index < len(rollouts) and rollouts[solution.index].completion.text == tree.measure.steps.join(solution.steps):
-        return RolloutId("", solution.index)
+    """The rollout of the root that this solution is, if it is one: the same sample, by index and seed, with the same text.
+
+    A solution that says by chance what a rollout says is another sample, and the rollout counts.
+    """
+    for rollout in tree.rollouts("")[solution.index : solution.index + 1]:
+        same = rollout.completion.seed == solution.seed
+        if same and rollout.completion.text == tree.measure.steps.join(solution.steps):
+            return RolloutId("", solution.index)
     return None

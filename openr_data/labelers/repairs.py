@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from openr_data.errors import UsageError
+from openr_data.types import Outcome, Rollout
 
 EXPLICIT_REVISION = (
     r"(?im)(?:\bstep (?P<step>\d{1,4}):\s*)?\b(?:"
@@ -44,6 +45,12 @@ class RevisionPattern:
     def __call__(self, prefix: str, continuation: str, /) -> bool:
         written = _last_number(prefix)
         return bool(prefix) and any(_revises(match, written) for match in _compiled(self.pattern).finditer(continuation))
+
+
+def outcome_for(rollout: Rollout, prefix: str, rest: str, repairs: Repairs | None) -> Outcome:
+    """What a rollout says of a prefix after which it went on with `rest`: a right one that repaired the prefix is a failure."""
+    right = rollout.verdict.outcome == "right"
+    return "wrong" if right and repairs is not None and repairs(prefix, rest) else rollout.verdict.outcome
 
 
 def checked_pattern(pattern: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
 from openr_data.labelers.estimates import beta_mean
+from openr_data.labelers.repairs import outcome_for
 from openr_data.labelers.tree import Tree
-from openr_data.types import Node, Rollout, Steps
+from openr_data.types import NO_ROLLOUTS, Node, Rollout, StepLabel, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Pool:
     """All wrong rollouts of states with 0 < MC(s) < 1 that were not searched yet: one flat pool, no descent from the root.
 
     A solution text enters once and leaves for good when it is selected. Where drawing stopped at the first hit (not `exact`),
-    MC(s) is the posterior mean, since the share of hits then says little.
+    MC(s) is the posterior mean, since the share of hits then says little. A search with a model of its own says which prefixes
+    are states and what they are worth (`know`); the root is always judged by its counts.
     """
 
     def __init__(self, selection: Selection, *, exact: bool = True) -> None:
@@ -60,10 +62,16 @@ class Pool:
         self.waiting: list[Candidate] = []
         self.texts: set[str] = set()
         self.offered: dict[str, int] = {}
+        self.known: dict[str, float] | None = None
 
     def forbid(self, texts: Iterable[str]) -> None:
         """These whole solutions are searched elsewhere."""
         self.texts.update(texts)
+
+    def know(self, states: Mapping[str, float] | None) -> None:
+        """The states that a search found, with their values; those of the latest search count."""
+        if states is not None:
+            self.known = {**(self.known or {}), **states}
 
     def offer(self, tree: Tree) -> None:
         """Take in the wrong rollouts that are new since the last call."""
@@ -83,9 +91,7 @@ class Pool:
 
     def pop(self, tree: Tree) -> Candidate | None:
         """Select argmax Q + U, computed now, take it out for good and count the visit of its state; `None` when none is left."""
-        labels = {state: label for state in {c.state for c in self.waiting} if (label := tree.nodes[state].label)}
-        mixed = {state: label for state, label in labels.items() if 0 < label.value < 1}
-        states = {state: label.value if self.exact else beta_mean(label) for state, label in mixed.items()}
+        states = self._states(tree)
         candidates = [candidate for candidate in self.waiting if candidate.state in states]
         if not candidates:
             return None
@@ -97,3 +103,24 @@ class Pool:
         self.waiting.remove(best)
         tree.visits[best.state] += 1
         return best
+
+    def _states(self, tree: Tree) -> dict[str, float]:
+        """The states of the pool with their values MC(s), 0 < MC(s) < 1."""
+        waiting = {candidate.state for candidate in self.waiting}
+        labels = {state: label for state in waiting if (label := _standing(tree, state))}
+        mixed = {state: label for state, label in labels.items() if 0 < label.value < 1}
+        counted = {state: label.value if self.exact else beta_mean(label) for state, label in mixed.items()}
+        if self.known is None:
+            return counted
+        return {state: value for state, value in {**counted, **self.known}.items() if state in waiting and self._is_state(state)}
+
+    def _is_state(self, state: str) -> bool:
+        return state == "" or state in (self.known or {})
+
+
+def _standing(tree: Tree, state: str) -> StepLabel | None:
+    """MC(s) by the state's own rollouts; one that repaired the state is none of its hits."""
+    counts = NO_ROLLOUTS
+    for rollout in tree.rollouts(state):
+        counts = counts.adding(outcome_for(rollout, state, rollout.completion.text, tree.measure.repairs))
+    return counts.label
