@@ -46,9 +46,10 @@ def show_summary(summary: Summary) -> None:
     )
     rate = f"{summary.tokens:,} tokens in {duration(summary.seconds)} ({summary.tokens_per_second:,.0f} per second)"
     table.add_row("this attempt", f"{rate}, {summary.reused:,} completions reused")
-    for name, used in summary.engines.items():
-        amounts = f"{used['completions']:,} completions, {used['tokens']:,} tokens, {used['reused']:,} reused"
-        table.add_row(f"its {name}", amounts)
+    for name in ("judge", "prover"):
+        if f"{name}_tokens" in summary.totals:
+            tokens, drawn = summary.totals[f"{name}_tokens"], summary.totals[f"{name}_completions"]
+            table.add_row(f"the {name}", f"{tokens:,} tokens of {drawn:,} completions, in all attempts, apart from these")
     console.print(table)
     if summary.rejected:
         warn(f"{summary.rejected} rows could not be used: see {summary.out}/rejects.jsonl")
