@@ -333,7 +333,18 @@ def test_what_cannot_be_decided_is_undecided_with_its_reason(method: str) -> Non
 
 
 def test_the_labelers_are_built_from_one_configuration() -> None:
-    assert list(LABELERS) == ["math-shepherd", "mips", "omegaprm", "scan", "epicprm", "genprm", "er-prm", "pav", "consensus"]
+    assert list(LABELERS) == [
+        "math-shepherd",
+        "mips",
+        "omegaprm",
+        "adaptive",
+        "scan",
+        "epicprm",
+        "genprm",
+        "er-prm",
+        "pav",
+        "consensus",
+    ]
     config = LabelConfig("omegaprm", 4, 16, 5, 100, 0.4, 0.8, 300.0, 0.25, truncated="graded", spans=16)
     built = build_labeler(config, Scripted(lambda *_: RIGHT), grade, SAMPLING, LINES, pieces=list, sampler="m@1")
     assert isinstance(built, OmegaPRM)

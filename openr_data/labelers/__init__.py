@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from openr_data.errors import UsageError
 from openr_data.labelers.config import LabelConfig, Second
@@ -24,6 +25,9 @@ from openr_data.labelers.selection import Selection
 from openr_data.labelers.spans import TokenSpans
 from openr_data.steps import StepFormat
 from openr_data.types import Engine, Grader, Labeler, Sampling
+
+if TYPE_CHECKING:
+    from openr_data.labelers.adaptive import Adaptive
 
 __all__ = [
     "LABELERS",
@@ -103,6 +107,21 @@ def _pav(config: LabelConfig, measure: MonteCarlo, engines: Engines) -> Labeler:
     return Pav(replace(measure, engine=prover.engine, sampling=prover.sampling), config.rollouts, 1, config.drop)
 
 
+def _adaptive(config: LabelConfig, measure: MonteCarlo, _: Engines) -> Labeler:
+    return adaptive_labeler(config, measure)
+
+
+def adaptive_labeler(config: LabelConfig, measure: MonteCarlo) -> Adaptive:
+    """The adaptive labeler under the model of the configuration, which the pilot of a run has fitted."""
+    from openr_data.labelers import adaptive
+
+    under = adaptive.inference(adaptive.read_model(config.model), certified=config.finish == "certified")
+    search = adaptive.AdaptiveSearch(under, config.finish, config.rollouts, config.confidence, config.cap)
+    selection = Selection(config.alpha, config.beta, config.length, config.c_puct)
+    limits = (config.filter_rollouts, config.searches, config.rollout_limit)
+    return adaptive.Adaptive(measure, search, *limits, selection, config.reuse_passing)
+
+
 def _consensus(config: LabelConfig, measure: MonteCarlo, engines: Engines) -> Labeler:
     monte_carlo = LABELERS[config.agree_with](replace(config, method=config.agree_with), measure, engines)
     judge = engines["judge"]
@@ -113,6 +132,7 @@ LABELERS: Mapping[str, Callable[[LabelConfig, MonteCarlo, Engines], Labeler]] = 
     "math-shepherd": _math_shepherd,
     "mips": _mips,
     "omegaprm": _omegaprm,
+    "adaptive": _adaptive,
     "scan": _scan,
     "epicprm": _epicprm,
     "genprm": _genprm,
@@ -163,7 +183,19 @@ def build_labeler(
         raise UsageError(f"the method {config.method} needs a {needed}: say with --{needed} which engine that is")
     if config.spans and pieces is None:
         raise UsageError("token-span steps need an engine that can cut a text at token boundaries")
+    return LABELERS[config.method](config, measurement(config, engine, grader, sampling, steps, pieces, sampler), engines)
+
+
+def measurement(
+    config: LabelConfig,
+    engine: Engine,
+    grader: Grader,
+    sampling: Sampling,
+    steps: StepFormat,
+    pieces: Callable[[str], Sequence[str]] | None = None,
+    sampler: str = "",
+) -> MonteCarlo:
+    """The measurement that a configured labeler works with."""
     splitter = TokenSpans(pieces, steps, config.spans) if config.spans and pieces else steps
     repairs = RevisionPattern(config.repair_pattern) if config.ignore_repairs else None
-    measure = MonteCarlo(engine, grader, sampling, splitter, config.truncated, sampler, config.ungradable, repairs)
-    return LABELERS[config.method](config, measure, engines)
+    return MonteCarlo(engine, grader, sampling, splitter, config.truncated, sampler, config.ungradable, repairs)

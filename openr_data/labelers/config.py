@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from openr_data.errors import UsageError
 from openr_data.labelers.math_shepherd import Estimates
@@ -13,7 +13,7 @@ from openr_data.labelers.repairs import EXPLICIT_REVISION, checked_pattern
 from openr_data.labelers.verdicts import Truncated, Ungradable
 from openr_data.types import Engine, Sampling
 
-HARD_METHODS = frozenset({"math-shepherd", "omegaprm", "scan", "epicprm", "genprm"})
+HARD_METHODS = frozenset({"math-shepherd", "omegaprm", "scan", "epicprm", "genprm", "adaptive"})
 """Methods whose first error is decided before all rollouts are drawn: one hit, or a threshold that is out of reach."""
 
 SHARE_METHODS = frozenset({"er-prm", "pav"})
@@ -43,6 +43,9 @@ class LabelConfig:
     `exact_counts`: a fixed number of rollouts per prefix, so that hits / rollouts is unbiased; otherwise a prefix is left at its
     first hit, which changes no hard label. `None`: exact where the method's label is a share (mips, soft estimates, readings over
     counts), and not where it is hard. `reuse_passing`: rollouts that pass through a prefix count there too (see `Path`).
+
+    adaptive: `finish`, `confidence` and `cap` as in `AdaptiveSearch`. `pilot` wrong solutions fit the model of a posterior finish
+    (0: the default model); `model` is one that an earlier run has saved, as JSON, and then there is no pilot.
 
     consensus: `agree_with` is the Monte Carlo method that the judge has to agree with, which reads its settings as when it works
     alone, and `votes` are drawn of the judge for each solution.
@@ -74,6 +77,11 @@ class LabelConfig:
     drop: float = 0.0
     ignore_repairs: bool = False
     repair_pattern: str = EXPLICIT_REVISION
+    finish: Literal["certified", "posterior"] = "posterior"
+    confidence: float = 0.9
+    cap: int = 32
+    pilot: int = 160
+    model: str = ""
 
     @property
     def exact(self) -> bool:
@@ -101,7 +109,18 @@ class LabelConfig:
         if 0 < self.rollout_limit < self.filter_rollouts:
             raise UsageError(f"rollout_limit {self.rollout_limit} does not even pay the {self.filter_rollouts} filter rollouts")
         self._check_readings()
+        self._check_adaptive()
         return self
+
+    def _check_adaptive(self) -> None:
+        if self.finish not in {"certified", "posterior"}:
+            raise UsageError(f"finish is certified or posterior, not '{self.finish}'")
+        if not 0 < self.confidence < 1:
+            raise UsageError(f"confidence is a probability between 0 and 1, not {self.confidence}")
+        if self.cap < 1 or self.pilot < 0:
+            raise UsageError(f"cap must be at least 1 and pilot not negative, not {self.cap} and {self.pilot}")
+        if self.method == "adaptive" and self.exact_counts:
+            raise UsageError("adaptive draws one rollout at a time: exact counts are what it does without; use mips for them")
 
     def _check_readings(self) -> None:
         if not 0 <= self.confidence_floor <= 1:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from openr_data.labelers.answers import from_answer, with_labels
 from openr_data.labelers.binary_search import METHOD, found, search
-from openr_data.labelers.monte_carlo import MonteCarlo, why_undecided
-from openr_data.labelers.path import Path, RolloutId, target_of
-from openr_data.labelers.selection import Candidate, Pool, Selection
-from openr_data.labelers.tree import Tree
-from openr_data.tasks import concurrently
-from openr_data.types import LabeledSolution, Labeling, Node, Problem, Solution
+from openr_data.labelers.monte_carlo import MonteCarlo
+from openr_data.labelers.path import Path
+from openr_data.labelers.selection import Selection
+from openr_data.labelers.tree_search import TreeSearch
+from openr_data.types import Cost, LabeledSolution, Labeling, Problem, Solution
 
 
 @dataclass(frozen=True, slots=True)
 class OmegaPRM:
-    """Filter the question, search the given wrong solutions, then up to `searches` rollouts of the tree's own.
+    """Filter the question, search the given wrong solutions, then up to `searches` rollouts of the tree's own; see `TreeSearch`.
 
-    `rollouts` is k. `filter_rollouts` (0: no filter) are the root's evidence and its part of the pool as well. `rollout_limit`
-    bounds all rollouts of one problem (0: no bound). Every given solution is searched, whatever `searches` is; each gets a label.
-    Unless `exact`, a prefix is left at its first hit, which changes no first error. `passing`: see `Path`.
+    `rollouts` is k. Unless `exact`, a prefix is left at its first hit, which changes no first error. `passing`: see `Path`.
     """
 
     measure: MonteCarlo
@@ -34,108 +30,32 @@ class OmegaPRM:
     passing: bool = False
 
     async def __call__(self, problem: Problem, solutions: Sequence[Solution], /) -> Labeling:
-        tree = Tree(problem, self.measure, self.rollout_limit)
-        root = await self._root(tree, any(from_answer(solution, METHOD) is None for solution in solutions))
-        tree.measure, solutions = self.measure.fitted(solutions, root)
-        skipped = too_extreme(root) if root and self.filter_rollouts else ""
-        if skipped:
-            dropped = tuple(_unsearched(solution, skipped) for solution in solutions)
-            return Labeling(problem.id, dropped, tree.finished(), skipped)
-        given = await self._search_given(tree, solutions)
-        own = await self._explore(tree, solutions)
-        return Labeling(problem.id, (*given, *own, *self._right_rollouts(tree, solutions, root)), tree.finished())
-
-    async def _root(self, tree: Tree, wrong_given: bool) -> Node | None:
-        # Without a filter the root's rollouts only feed the pool; with nothing to search, nothing would read them.
-        n = self.filter_rollouts if wrong_given or self.searches else 0
-        n = n or (self.rollouts if self.searches else 0)
-        await tree.draw((), n)
-        return tree.nodes.get("")
-
-    async def _search_given(self, tree: Tree, solutions: Sequence[Solution]) -> list[LabeledSolution]:
-        """All at once, unless a limit has to be shared out: then one after the other."""
-        wrong = [solution for solution in solutions if from_answer(solution, METHOD) is None]
-        tree.visits[""] += len(wrong)
-        paths = [self._path(tree, solution, target_of(tree, solution)) for solution in wrong]
-        for path in paths:
-            path.see_all()
-        if self.rollout_limit:
-            for path in paths:
-                await search(path, self.rollouts, exact=self.exact)
-        else:
-            await concurrently(search(path, self.rollouts, exact=self.exact) for path in paths)
-        searched = iter([found(p, s, self.rollouts, p.pay(), exact=self.exact) for p, s in zip(paths, wrong, strict=True)])
-        return [self._known(tree, solution) or next(searched) for solution in solutions]
-
-    async def _explore(self, tree: Tree, given: Sequence[Solution]) -> list[LabeledSolution]:
-        """Select, search and maintain until the limit or an empty pool: one search after the other, each on a grown tree."""
-        pool = Pool(self.selection, exact=self.exact)
-        pool.forbid(tree.measure.steps.join(solution.steps) for solution in given if solution.verdict.outcome == "wrong")
-        labelled: list[LabeledSolution] = []
-        for _ in range(self.searches):
-            pool.offer(tree)
-            if tree.exhausted or (candidate := pool.pop(tree)) is None:
-                break
-            solution = solution_of(tree, candidate)
-            path = self._path(tree, solution, RolloutId(candidate.state, candidate.rollout.completion.index))
-            path.see_all()
-            await search(path, self.rollouts, exact=self.exact)
-            labelled.append(_own(found(path, solution, self.rollouts, path.pay(), exact=self.exact)))
-        return labelled
-
-    def _right_rollouts(self, tree: Tree, given: Sequence[Solution], root: Node | None) -> list[LabeledSolution]:
-        """The root's right rollouts as solutions without an error; a text that is known counts once."""
-        seen = {tree.measure.steps.join(solution.steps) for solution in given}
-        labelled: list[LabeledSolution] = []
-        for rollout in root.rollouts if root else ():
-            if rollout.verdict.outcome == "right" and rollout.completion.text not in seen:
-                seen.add(rollout.completion.text)
-                steps = tree.measure.steps.split(rollout.completion.text)
-                known = self._known(tree, solution_of(tree, Candidate("", (), rollout, steps)))
-                if known:
-                    labelled.append(_own(known))
-        return labelled
-
-    def _path(self, tree: Tree, solution: Solution, target: RolloutId | None) -> Path:
-        return Path(tree, solution.steps, target=target, passing=self.passing and not self.exact)
-
-    def _known(self, tree: Tree, solution: Solution) -> LabeledSolution | None:
-        """The label that follows from the answer, with what was measured on the way."""
-        if from_answer(solution, METHOD) is None:
-            return None
-        path = self._path(tree, solution, target_of(tree, solution))
-        path.see_all()
-        return from_answer(solution, METHOD, path.labels(self.rollouts), "mean" if self.exact else "stopped")
+        strategy = BinarySearch(self.rollouts, self.exact)
+        limits = (self.filter_rollouts, self.searches, self.rollout_limit)
+        return await TreeSearch(self.measure, strategy, *limits, self.selection, self.passing)(problem, solutions)
 
 
-def too_extreme(root: Node) -> str:
-    """Why the question filter drops a question (appendix A): no right rollout, no wrong one, or none that could be decided."""
-    if root.label is None:
-        return f"unknown_rollouts:{why_undecided(root.rollouts)}"
-    if root.hits == 0:
-        return "too_hard"
-    return "too_easy" if root.hits == root.decided else ""
+@dataclass(frozen=True, slots=True)
+class BinarySearch:
+    """The paper's search of one solution, as a strategy of the tree."""
+
+    rollouts: int
+    exact: bool
+    method: str = METHOD
+
+    async def search(self, path: Path, /, *, known_good: int = 0) -> Halved:
+        await search(path, self.rollouts, exact=self.exact)
+        return Halved(path, self.rollouts, self.exact)
 
 
-def _unsearched(solution: Solution, reason: str) -> LabeledSolution:
-    return from_answer(solution, METHOD) or with_labels(solution, (), None, reason, method=METHOD)
+@dataclass(frozen=True, slots=True)
+class Halved:
+    """A path whose search has ended."""
 
+    path: Path
+    rollouts: int
+    exact: bool
+    states: None = None
 
-def solution_of(tree: Tree, candidate: Candidate) -> Solution:
-    """A rollout of the tree as a solution of its own."""
-    completion = candidate.rollout.completion
-    return Solution(
-        id=f"{tree.nodes[candidate.state].id}-{completion.index}",
-        problem_id=tree.problem.id,
-        steps=candidate.steps,
-        verdict=candidate.rollout.verdict,
-        tokens=0 if candidate.prefix else completion.token_count,
-        sampler=tree.measure.sampler,
-        finish_reason=completion.finish_reason,
-        index=completion.index,
-        seed=completion.seed,
-    )
-
-
-def _own(label: LabeledSolution) -> LabeledSolution:
-    return replace(label, origin="rollout")
+    def labelled(self, solution: Solution, cost: Cost, /) -> LabeledSolution:
+        return found(self.path, solution, self.rollouts, cost, exact=self.exact)
