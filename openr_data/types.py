@@ -158,12 +158,13 @@ NO_ROLLOUTS = Counts(0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A reading of the evidence on one step: `value` estimates the success probability of the prefix that ends with it.
+    """A reading of the evidence on one step: `value` mostly estimates the success probability of the prefix that ends with it.
 
     `estimator` says how: `mean` (hits / rollouts of a fixed number of rollouts, unbiased), `stopped` (rollouts ended at the first
     hit, which makes that share biased: the mean of the Beta posterior instead), `verdict` (the whole solution: 1 or 0),
-    `posterior` (of the adaptive model), or the name of a published reading. `good` is the probability that the step stands before
-    the first error, where the method has one.
+    `posterior` (of the adaptive model), or the name of a published reading: `scan` and `entropy` (both in 0 .. 1), `progress` (a
+    ratio of two probabilities, which may exceed 1) and `advantage` (their difference, in -1 .. 1). `good` is the probability that
+    the step stands before the first error, where the method has one.
     """
 
     value: float

@@ -340,7 +340,7 @@ def hard(labeling: Labeling) -> list[tuple[int | None, str]]:
 
 
 @given(chains, st.sampled_from(["scan", "epicprm", "genprm"]), st.integers(1, 12), st.booleans(), st.integers(0, 10_000))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_stopping_early_changes_no_first_error(chain: Chain, method: str, k: int, weigh: bool, seed: int) -> None:
     config = LabelConfig(method, rollouts=k, filter_rollouts=8, perplexity=weigh)
     early, full = labelings(config, chain, seed)
@@ -373,7 +373,7 @@ def test_published_labels_do_not_depend_on_the_order_of_completion(chain: Chain,
     st.fractions(min_value=Fraction(1, 20), max_value=1, max_denominator=40),
     st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_curtailed_rule_answers_as_on_all_rollouts(
     outcomes: list[str], weights: list[float], threshold: Fraction, weighed: bool
 ) -> None:
@@ -403,7 +403,7 @@ def test_a_curtailed_rule_answers_as_on_all_rollouts(
 
 
 @given(chains, st.integers(1, 6), st.integers(0, 10_000))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_readings_over_stored_counts_agree_with_the_methods(chain: Chain, k: int, seed: int) -> None:
     """A stored run with all rollouts can be read as genprm, epicprm (a scan with its rule), er-prm or pav without new ones."""
     chain = replace(chain, faults=0.0)

@@ -30,6 +30,10 @@ _LIMITS = (
     "Rollouts that failed, were cut short or could not be graded are in neither count; they are kept with their reason.",
 )
 
+_REPAIRS = (
+    "A right rollout that takes back a step of its prefix counts as a failure there (NAIT, arXiv 2601.12748); nodes keep it."
+)
+
 
 def render_run_card(
     config: GenerateConfig | LabelRunConfig, engine: LoadedEngine, sizes: Mapping[str, TableSize], counts: Mapping[str, object]
@@ -84,5 +88,6 @@ def _how(config: GenerateConfig | LabelRunConfig) -> list[str]:
         return [
             _METHODS[config.label.method],
             "The text graded is the prefix with its continuation, against the reference answer.",
+            *([_REPAIRS] if config.label.ignore_repairs else []),
         ]
     return ["No step has a label yet: each solution carries the grade of its final answer."]
