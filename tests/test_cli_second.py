@@ -129,3 +129,15 @@ def test_options_that_do_not_go_together_are_one_sentence(
     code, _, err = run("label", solved, *arguments, "--out", tmp_path / "run")
     assert (code, err.count("\n"), sentence in " ".join(err.split())) == (2, 1, True), err
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_dry_run_shows_what_the_judge_is_asked(run: Run, solved: Path, tmp_path: Path) -> None:
+    judge = ("--judge", "openai", "--judge-model", "m", "--judge-url", "http://127.0.0.1:9/v1")
+    arguments = ("label", solved, "--method", "consensus", *judge, "--dry-run", "--out", tmp_path / "run")
+    code, out, err = run(*arguments, "--json")
+    assert code == 0, err
+    shown = json.loads(out)["judge_prompt"]
+    assert shown.startswith("<|user|>\nBelow are a problem and a solution")
+    assert "<part_0>\nStep 1:" in shown
+    assert "\\boxed{-1}" in shown
+    assert "first prompt of the judge" in run(*arguments)[1]

@@ -66,4 +66,7 @@ def show_preview(shown: dict[str, Any], *, as_json: bool) -> None:
     console.print(json.dumps(shown["config"], indent=2, ensure_ascii=False, default=str), markup=False, highlight=False)
     console.rule("first prompt")
     console.print(shown["prompt"], markup=False, highlight=False, soft_wrap=True)
+    if "judge_prompt" in shown:
+        console.rule("first prompt of the judge")
+        console.print(shown["judge_prompt"], markup=False, highlight=False, soft_wrap=True)
     console.rule()

@@ -6,6 +6,7 @@ from typing import Any
 
 from openr_data.engines.preview import preview_prompt
 from openr_data.errors import InputError
+from openr_data.labelers.judge import critique_prompt
 from openr_data.pipelines.admission import portable
 from openr_data.pipelines.plan import Stage
 from openr_data.problems import Reject
@@ -14,7 +15,10 @@ from openr_data.types import Problem
 
 
 def preview(stage: Stage[Any]) -> dict[str, Any]:
-    """`config`, `inputs`, and `prompt`: what the engine would be asked to continue for the first problem."""
+    """`config`, `inputs`, and `prompt`: what the engine would be asked to continue for the first problem.
+
+    `judge_prompt`, where there is a judge: what it would be asked of the first solution.
+    """
     first = next((item for item in stage.items() if not isinstance(item, Reject)), None)
     if first is None:
         raise InputError(f"{stage.config.source.location} holds no problem that can be used")
@@ -24,4 +28,11 @@ def preview(stage: Stage[Any]) -> dict[str, Any]:
         "config": plain_config(portable(stage.config)),
         "inputs": dict(stage.inputs),
         "prompt": preview_prompt(stage.engine, question),
+        **_judge_prompt(stage, question, first),
     }
+
+
+def _judge_prompt(stage: Stage[Any], question: str, first: Any) -> dict[str, Any]:
+    if "judge" not in stage.engines or not first.solutions:
+        return {}
+    return {"judge_prompt": preview_prompt(stage.engines["judge"], critique_prompt(question, first.solutions[0].steps))}
