@@ -194,6 +194,7 @@ def main() -> None:
     parser.add_argument("--template", default="auto")
     parser.add_argument("--method", default="mips")
     parser.add_argument("--rollouts", type=int, default=8)
+    parser.add_argument("--searches", type=int, default=LabelConfig().searches)
     parser.add_argument("--problems", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=0)
@@ -210,7 +211,7 @@ def main() -> None:
         generate(GenerateConfig(source, spec, sampling), RunOptions(base / "solutions", limits=limits))
         # Another seed than the solutions' own, so that no rollout is found in their journal.
         rollouts = replace(sampling, seed=1)
-        method = LabelConfig(method=arguments.method, rollouts=arguments.rollouts)
+        method = LabelConfig(method=arguments.method, rollouts=arguments.rollouts, searches=arguments.searches)
         config = LabelRunConfig(ProblemSource(str(base / "solutions")), spec, rollouts, method)
 
         def once(name: str) -> tuple[int, float, Watch]:

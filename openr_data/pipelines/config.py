@@ -90,7 +90,7 @@ class LabelRunConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Where and how fast: nothing here changes a record. `window` is the number of problems at work (0: fitted to the engine).
+    """Where and how fast: nothing here changes a record. `window` caps the problems at work (0: as the engine needs).
 
     `second_limits` are the limits of second engines by name (none given: those that an engine has by default). `part` names the
     part of the run that is kept in `out` ("": the whole run), and `share` the items that it is to do (`None`: those it is given).

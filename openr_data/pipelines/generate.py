@@ -35,7 +35,6 @@ def generate_stage(config: GenerateConfig) -> Stage[Problem]:
         work=partial(_work, config),
         name=lambda problem: problem.id,
         total=count_problems(config.source),
-        sequences=config.solutions,
         arrow=config.format == "arrow",
     )
 

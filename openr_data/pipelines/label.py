@@ -48,7 +48,6 @@ def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
         work=partial(_work, config, steps),
         name=lambda item: item.problem.id,
         total=count_label_items(config),
-        sequences=2 * config.label.rollouts,
         title=f"label {config.label.method}",
         arrow=config.format == "arrow",
         reuse=(config.source.path,) if is_run(config.source) else (),

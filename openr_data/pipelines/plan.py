@@ -34,9 +34,8 @@ class Tools:
 class Stage(Generic[Item]):
     """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
 
-    `config` is what the records depend on. `total` (0: not known) is for the progress bar; `sequences` is about how many rollouts
-    one item has in flight. `reuse` are the runs that it builds on: their completions answer equal requests. `engines` are opened
-    beside `engine`, and their completions counted apart.
+    `config` is what the records depend on. `total` (0: not known) is for the progress bar. `reuse` are the runs that it builds on:
+    their completions answer equal requests. `engines` are opened beside `engine`, and their completions counted apart.
     """
 
     command: str
@@ -50,7 +49,6 @@ class Stage(Generic[Item]):
     work: Callable[[Item, Tools], Awaitable[Tables]]
     name: Callable[[Item], str]
     total: int = 0
-    sequences: int = 4
     title: str = ""
     arrow: bool = False
     reuse: tuple[Path, ...] = ()
