@@ -84,6 +84,8 @@ def test_a_policy_that_takes_back_its_own_step_still_proves_the_prefix() -> None
         ("Step 1: a\nStep 2: b\n", "Step 3: c\nStep 3: wait, no", False),
         ("Step 1: a\nStep 2: b\nStep 1: wait, c\n", "Step 2: d\nStep 2: wait, e", False),
         ("Step 1: a\n", "Step 2: b\nLet me recheck: it is 4", True),
+        ("Step 1: a\nStep 2: b\n", "Step 3: wait, no", True),
+        ("Step 1: a\nStep 2: b\n", "Step 3: c\nStep 4: d\nStep 3: wait, no\nStep 4: e", False),
         ("we add\n", "that was a mistake, so", True),
         ("we add\n", "Hold on. We made an arithmetic error", True),
         ("we add\n", "the waiter made no mistakes; this is right", False),

@@ -34,17 +34,20 @@ class Repairs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RevisionPattern:
-    """The continuation matches `pattern`. A group `step` names the step that is revised, by its number in the text.
+    """The continuation matches `pattern`. A group `step` is the number under which the revision is written.
 
-    Where it does, only a step that the prefix has already counts: a policy that corrects what it wrote itself after the prefix
-    proves the prefix all the same. Without a number that cannot be told, and every match counts.
+    A number that was first written after the prefix is no repair of it: a policy that corrects its own step proves the prefix all
+    the same. A number of the prefix is one; under a new number, or without any, what is taken back cannot be told, and it counts.
     """
 
     pattern: str = EXPLICIT_REVISION
 
     def __call__(self, prefix: str, continuation: str, /) -> bool:
+        if not prefix:
+            return False
         written = _last_number(prefix)
-        return bool(prefix) and any(_revises(match, written) for match in _compiled(self.pattern).finditer(continuation))
+        matches = _compiled(self.pattern).finditer(continuation)
+        return any(not _of_its_own(match, written, continuation) for match in matches)
 
 
 def outcome_for(rollout: Rollout, prefix: str, rest: str, repairs: Repairs | None) -> Outcome:
@@ -67,14 +70,15 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _revises(match: re.Match[str], written: int | None) -> bool:
+def _of_its_own(match: re.Match[str], written: int, continuation: str) -> bool:
+    """Does the match revise a step that the continuation itself wrote before, after the step `written` of the prefix?"""
     step = match.groupdict().get("step")
-    return step is None or written is None or int(step) <= written
+    return step is not None and written < int(step) <= _last_number(continuation[: match.start()])
 
 
-def _last_number(prefix: str) -> int | None:
-    """The step that the prefix wrote last, by number: a revision in the prefix goes back to an earlier one."""
-    last = None
-    for match in _NUMBERED.finditer(prefix):
+def _last_number(text: str) -> int:
+    """The step that was written last, by number (0: none): a revision goes back to an earlier one."""
+    last = 0
+    for match in _NUMBERED.finditer(text):
         last = int(match[1])
     return last
