@@ -34,7 +34,7 @@ class Tools:
 class Stage(Generic[Item]):
     """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
 
-    `config` is what the records depend on. `total` (0: not known) is for the progress bar. `reuse` are the runs that it builds on:
+    `config` is what the records depend on. `total` (0: not known) is for the progress bar. `reuse` are the runs it builds on:
     their completions answer equal requests. `engines` are opened beside `engine`, and their completions counted apart.
     """
 

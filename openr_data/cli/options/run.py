@@ -34,7 +34,7 @@ class RunningOptions:
     ] = "parquet"
     in_flight: Annotated[
         int,
-        typer.Option("--in-flight", min=0, help="Most problems at work at once (0: as the engine needs).", rich_help_panel=_PANEL),
+        typer.Option("--in-flight", min=0, help="Most problems at work (0: as the engine needs).", rich_help_panel=_PANEL),
     ] = 0
     max_failures: Annotated[
         int, typer.Option("--max-failures", min=0, help="Problems that may fail before the run stops.", rich_help_panel=_PANEL)
