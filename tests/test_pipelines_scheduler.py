@@ -190,6 +190,19 @@ def test_open_questions_are_bounded_also_when_none_of_them_waits() -> None:
     asyncio.run(run())
 
 
+def test_a_question_that_asks_a_second_engine_is_not_silent() -> None:
+    async def run() -> None:
+        first, second = Scheduler(lambda: 4), Scheduler(lambda: 99)
+        gate = Gate(first, others=[second])
+        for item in range(4):
+            gate.opened(item)
+        assert not gate.has_room
+        await second.acquire(order(2))
+        assert gate.has_room
+
+    asyncio.run(run())
+
+
 def test_where_nothing_is_open_there_is_room_whatever_waits() -> None:
     async def run() -> None:
         scheduler = full(1)

@@ -8,7 +8,7 @@ question the deeper prefixes, for which its search waits; and the samples of one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -93,16 +93,18 @@ class Scheduler:
 class Gate:
     """Opens another item while fewer sequences wait than the engine has slots; at most `most` (0: as OPEN says) are open.
 
-    An item that was opened and has not asked yet counts as one that waits. Where no item is open there is always room.
+    An item that was opened and has not asked yet counts as one that waits; asking one of the `others`, the engines beside the
+    first, is asking, too. Where no item is open there is always room.
     """
 
-    def __init__(self, scheduler: Scheduler, most: int = 0) -> None:
+    def __init__(self, scheduler: Scheduler, most: int = 0, others: Iterable[Scheduler] = ()) -> None:
         self._scheduler = scheduler
         self._most = most
         self._open: set[int] = set()
         self._silent: set[int] = set()
         self._room = asyncio.Event()
-        scheduler.on_ask = self._asked
+        for each in (scheduler, *others):
+            each.on_ask = self._asked
         scheduler.on_grant = self._look
 
     @property
