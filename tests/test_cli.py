@@ -242,6 +242,9 @@ def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:
     [
         (("label", "--method", "mips", "--filter-rollouts", 8), "--filter-rollouts says nothing to --method mips"),
         (("label", "--method", "omegaprm", "--estimates", "hard"), "--estimates says nothing to --method omegaprm"),
+        (("label", "--method", "omegaprm", "--finish", "certified"), "--finish says nothing to --method omegaprm"),
+        (("label", "--method", "adaptive", "--exact-counts"), "--exact-counts says nothing to --method adaptive"),
+        (("label", "--method", "adaptive", "--finish", "certified", "--cap", 8), "--cap belongs to --finish posterior"),
         (("estimate", "--method", "mips", "--method", "math-shepherd", "--searches", 1), "--method mips or math-shepherd"),
         (("estimate", "--price-per-million-tokens", 1, "--price-per-gpu-hour", 1), "not both"),
         (("estimate", "--gpus", 8), "--gpus needs --price-per-gpu-hour"),
@@ -265,7 +268,7 @@ def test_the_help_knows_every_method_and_the_defaults_of_the_configuration() -> 
         assert {method for reader in readers for method in reader.methods} <= set(LABELERS)
         default = re.search(r"\[default: (.*)\]\[", option.help)
         if default is not None:
-            own = getattr(config, name)
+            own = getattr(config, "pilot" if name == "fit_pilot" else name)
             assert default[1] in ({name.replace("_", "-")} if own is True else {str(own), str(own).removesuffix(".0")}), name
 
 

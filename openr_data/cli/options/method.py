@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 _PANEL = "Method"
 _SEARCHES = 20
+_FEW = 2
+_NAMES = {"fit_pilot": "pilot"}
+_OF_POSTERIOR = ("confidence", "cap", "fit_pilot")
 
-METHODS = ("omegaprm", "math-shepherd", "mips", "scan", "epicprm", "genprm", "er-prm", "pav", "consensus")
+METHODS = ("omegaprm", "adaptive", "math-shepherd", "mips", "scan", "epicprm", "genprm", "er-prm", "pav", "consensus")
 """For the help: importing the labelers would cost every command its start."""
 Method = Annotated[
     str,
@@ -33,19 +36,20 @@ class ReadBy:
 
     @property
     def panel(self) -> str:
-        return f"{_PANEL} {self.methods[0]}" if len(self.methods) == 1 else _PANEL
+        return f"{_PANEL} {', '.join(self.methods)}" if len(self.methods) <= _FEW else _PANEL
 
     @property
     def shown(self) -> str:
         """What the panel does not say."""
-        return f" ({', '.join(self.methods)})" if len(self.methods) > 1 else ""
+        return f" ({', '.join(self.methods)})" if len(self.methods) > _FEW else ""
 
 
-_TREE = ReadBy(("omegaprm",))
+_TREE = ReadBy(("omegaprm", "adaptive"))
+_ADAPTIVE = ReadBy(("adaptive",))
 _SHEPHERD = ReadBy(("math-shepherd",))
 _COUNTING = ReadBy(("omegaprm", "math-shepherd", "mips", "scan", "epicprm", "genprm"))
-_PASSED = ReadBy(("omegaprm", "math-shepherd", "mips", "scan"))
-_ROOTED = ReadBy(("omegaprm", "scan", "epicprm", "genprm"))
+_PASSED = ReadBy(("omegaprm", "adaptive", "math-shepherd", "mips", "scan"))
+_ROOTED = ReadBy(("omegaprm", "adaptive", "scan", "epicprm", "genprm"))
 _SCAN = ReadBy(("scan",))
 _EPIC = ReadBy(("epicprm",))
 _GENPRM = ReadBy(("genprm",))
@@ -59,10 +63,14 @@ _EXACT = (
     "Default: stop early, but for mips and soft estimates."
 )
 _PASSING = "Whether rollouts that pass through a prefix count there too."
-_FILTER = "From the question itself: its filter (omegaprm; 0: off) or its value (0: as many as -k)."
+_FILTER = "From the question itself: its filter (omegaprm, adaptive; 0: off) or its value (0: as many as -k)."
 _IGNORE = "A right rollout that takes back a step of its prefix is a failure there (NAIT's success filter). Default: it counts."
 _PATTERN = "Regular expression for such a text; a group `step` names the number of the step that is taken back."
 _PERPLEXITY = "Weigh rollouts by their perplexity, where the engine tells log-probabilities."
+_FINISH = "posterior: the true first error of a policy that may correct itself; certified: OmegaPRM's evidence, for less."
+_CONFIDENCE = "A search ends when its first error is this probable (posterior)."
+_CAP = "Rollouts per solution, after which it is called uncertain (posterior)."
+_FIT = "Wrong solutions, labelled first, that fit the model of the policy (posterior); 0: the default model."
 _ESTIMATES = "hard: right solutions are free; soft: measure them too."
 
 
@@ -73,7 +81,7 @@ def _option(*flags: str, help: str, default: object = None, readers: ReadBy | No
 
 @dataclass(frozen=True, slots=True)
 class MethodOptions:
-    """Each is a value of `LabelConfig` of the same name, but for `steps`; `None`: not given, so the configuration's own."""
+    """Each is a value of `LabelConfig`, most by the same name; `None`: not given, so the configuration's own."""
 
     rollouts: Annotated[int | None, _option("--rollouts", "-k", min=1, help="Rollouts per measured prefix.", default=8)] = None
     steps: Annotated[str, _option("--steps", help=_STEPS)] = "semantic"
@@ -104,6 +112,14 @@ class MethodOptions:
         float | None, _option("--length", help="L of Q in tokens, OmegaPRM Eq. 2.", default=500, readers=_TREE), _TREE
     ] = None
     c_puct: Annotated[float | None, _option("--c-puct", help="Of U, OmegaPRM Eq. 3.", default=0.125, readers=_TREE), _TREE] = None
+    finish: Annotated[str | None, _option("--finish", help=_FINISH, default="posterior", readers=_ADAPTIVE), _ADAPTIVE] = None
+    confidence: Annotated[
+        float | None,
+        _option("--confidence", min=0.0, max=1.0, help=_CONFIDENCE, default=0.9, readers=_ADAPTIVE),
+        _ADAPTIVE,
+    ] = None
+    cap: Annotated[int | None, _option("--cap", min=1, help=_CAP, default=32, readers=_ADAPTIVE), _ADAPTIVE] = None
+    fit_pilot: Annotated[int | None, _option("--fit-pilot", min=0, help=_FIT, default=160, readers=_ADAPTIVE), _ADAPTIVE] = None
     estimates: Annotated[str | None, _option("--estimates", help=_ESTIMATES, default="hard", readers=_SHEPHERD), _SHEPHERD] = None
 
     confidence_floor: Annotated[
@@ -152,6 +168,7 @@ class MethodOptions:
             raise UsageError(f"--steps is semantic or tokens, not '{self.steps}'")
         reading = self._reading(method)
         given = {name: value for name, value, readers in self._given() if not readers or reading & set(readers.methods)}
+        given = {_NAMES.get(name, name): value for name, value in given.items()}
         return LabelConfig(
             **{"searches": _SEARCHES, **given},
             method=method,
@@ -164,6 +181,10 @@ class MethodOptions:
         """Itself; raises `UsageError` for an option that was given and that none of these methods reads."""
         reading = {each for method in methods for each in self._reading(method)}
         for name, _, readers in self._given():
+            if name in _OF_POSTERIOR and self.finish == "certified":
+                raise UsageError(
+                    f"--{name.replace('_', '-')} belongs to --finish posterior and says nothing to --finish certified"
+                )
             if readers and not reading & set(readers.methods):
                 raise UsageError(
                     f"--{name.replace('_', '-')} says nothing to --method {' or '.join(methods)}: "
