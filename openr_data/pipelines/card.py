@@ -15,6 +15,8 @@ _METHODS = {
     "math-shepherd": "Math-Shepherd (arXiv 2312.08935): rollouts from every prefix; a step is wrong when none of them is right.",
     "mips": "MiPS (arXiv 2402.02658): the share of right rollouts from every prefix.",
     "omegaprm": "OmegaPRM (arXiv 2406.06592): a binary search over each wrong solution for its first wrong step.",
+    "adaptive": "Adaptive (AdaOmega): one rollout at a time, from the prefix where it tells most about the first wrong step; "
+    "`confidence` is the probability of that step under a model of the policy, and `good` that of each step being right.",
     "scan": "SCAN (arXiv 2509.16548): prefixes from left to right, up to the first without a right rollout.",
     "epicprm": "EpicPRM (arXiv 2503.02382): a binary search for the first prefix below a share of the question's own value.",
     "genprm": "GenPRM (arXiv 2504.00891): a step is right where it keeps most of the value of the prefix before it.",
@@ -79,6 +81,7 @@ def _settings(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> 
         label = config.label
         settings |= {"method": label.method, "rollouts per prefix": label.rollouts, "truncated rollouts": label.truncated}
         settings |= {name: f"{each.spec.engine} {each.spec.model}".strip() for name, each in config.engines.items()}
+        settings |= {"finish": label.finish} if label.method == "adaptive" else {}
         settings |= {"judge agrees with": label.agree_with, "votes": label.votes} if label.method == "consensus" else {}
     return settings
 
