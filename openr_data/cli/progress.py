@@ -81,7 +81,7 @@ def _json_lines() -> Report:
 
     def report(snapshot: Snapshot) -> None:
         nonlocal last
-        if not snapshot.final and time.monotonic() - last < INTERVAL:
+        if not (snapshot.final or snapshot.stopped) and time.monotonic() - last < INTERVAL:
             return
         last = time.monotonic()
         sys.stderr.write(json.dumps(as_json(snapshot)) + "\n")
@@ -93,7 +93,7 @@ def _json_lines() -> Report:
 def as_json(snapshot: Snapshot) -> dict[str, object]:
     eta = snapshot.eta_seconds
     return {
-        "event": "done" if snapshot.final else "progress",
+        "event": "done" if snapshot.final else "stopped" if snapshot.stopped else "progress",
         "stage": snapshot.stage,
         "done": snapshot.done,
         "before": snapshot.before,

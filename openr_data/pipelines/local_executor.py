@@ -77,7 +77,7 @@ def run_local(stage: Stage[Any], options: RunOptions, job: LocalJob) -> Summary:
     if options.fork_of is not None:
         raise UsageError("--executor starts its parts anew: name the run to build on with --reuse instead of --fork")
     check_early(stage, options, in_parts=True)
-    if _is_whole(options.out):
+    if is_whole(options.out):
         return run_stage(stage, options)
     job = replace(job, workers=job.workers or default_workers(stage.engine, options.limits))
     with DirectoryLock(options.out):
@@ -89,7 +89,7 @@ def run_local(stage: Stage[Any], options: RunOptions, job: LocalJob) -> Summary:
     return local.merged()
 
 
-def _is_whole(out: Path) -> bool:
+def is_whole(out: Path) -> bool:
     """Nothing is left for workers: at most problems that failed."""
     return (out / RUN).exists() and not (out / PARTS).exists() and RunRecord.load(out).status == "finished"
 
@@ -150,7 +150,7 @@ class _Local:
             environment,
             part.with_name(f"{part.name}.log"),
             shard.hear,
-            lambda note: self._options.warn(f"worker {shard.share}: {note}"),
+            lambda note: self._note(shard.share, note),
             self._watch,
         )
         self._running[index] = process
@@ -166,6 +166,10 @@ class _Local:
         run = self._options.out
         reuse = ["--reuse", str(run)] if (run / RUN).exists() else []  # begun by one process: what it paid for is not paid again
         return ["--shard", str(share), "--out", str(part), "--resume", *reuse, *(f"--base-url={url}" for url in mine)]
+
+    def _note(self, share: Share, note: str) -> None:
+        if not self._stop.is_set():  # that they are stopping is said once, for all of them
+            self._options.warn(f"worker {share}: {note}")
 
     def _watch(self, pid: int) -> None:
         if self._watcher is not None:
@@ -227,7 +231,7 @@ class _Local:
         out = self._options.out
         merged = merge([self._parts / name_of(shard.share) for shard in self._shards], out, report=self._options.report)
         if not merged.failed:
-            _remove(self._parts)
+            remove_parts(self._parts)
         return Summary(
             command=self._stage.command,
             out=str(out),
@@ -254,7 +258,7 @@ def _shares(parts: Path, workers: int) -> list[Share]:
     return [Share(index + 1, count) for index in range(count)]
 
 
-def _remove(parts: Path) -> None:
+def remove_parts(parts: Path) -> None:
     """Never half of them: without their name they are no parts any more."""
     gone = partial_name(parts)
     shutil.rmtree(gone, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 PROGRESS_SECONDS = "OPENR_DATA_PROGRESS_SECONDS"
 """Environment variable: seconds between two lines of progress, where they are read by a program."""
@@ -13,7 +14,7 @@ PROGRESS_SECONDS = "OPENR_DATA_PROGRESS_SECONDS"
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`done` of `total` items (`total` 0: not known), `before` of them by earlier attempts; tokens and completions generated in
-    this process, and those reused.
+    this process, and those reused. `final`: nothing follows, as all is done; `stopped`: nothing follows, though not all is done.
     """
 
     stage: str
@@ -27,6 +28,7 @@ class Snapshot:
     seconds: float
     final: bool = False
     before: int = 0
+    stopped: bool = False
 
     @property
     def items_per_second(self) -> float:
@@ -65,7 +67,7 @@ def read_snapshot(line: str) -> Snapshot | None:
     """
     try:
         values = json.loads(line)
-        numbers = {name: values.get(name) or 0 for name in _NUMBERS}
+        numbers: dict[str, Any] = {name: values.get(name) or 0 for name in _NUMBERS}
         return Snapshot(stage=values["stage"], final=values["event"] == "done", **numbers)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

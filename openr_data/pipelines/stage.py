@@ -64,6 +64,7 @@ async def _run(stage: Stage[Any], options: RunOptions) -> Summary:
         await work.go(stop)
         if stop.is_set():
             await work.run.close("interrupted")
+            work.report(stopped=True)
             raise Interrupted(f"stopped after {work.done} of {work.total or 'the'} problems; --resume continues")
         return await _finish(work)
 

@@ -192,7 +192,7 @@ class Work:
         self.run.add_totals(**{name: amount - self._counted.get(name, 0) for name, amount in now.items()})
         self._counted = now
 
-    def report(self, *, final: bool = False) -> None:
+    def report(self, *, final: bool = False, stopped: bool = False) -> None:
         tally = self.tools.engine.tally
         self.options.report(
             Snapshot(
@@ -207,6 +207,7 @@ class Work:
                 failed=self.run.failed,
                 seconds=self.seconds,
                 final=final,
+                stopped=stopped,
             )
         )
 

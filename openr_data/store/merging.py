@@ -74,9 +74,11 @@ def merge_parts(
     Raises `RunDirError`, `UsageError`, `StorageError`.
     """
     with open_parts(paths) as parts:
-        plan = check_parts(parts, items)
         if any(out.resolve() == part.path.resolve() for part in parts):
             raise RunDirError(f"{out} is one of the parts; merge into another directory")
+        if (out / RUN).exists() and _is_merged(parts, record := RunRecord.load(out)):
+            return _merged(record, Manifest.load(out), _lines(out / "rejects.jsonl"), changed=False)
+        plan = check_parts(parts, items)
         with DirectoryLock(opening.directory(out, "merge")):
             return _Merge(parts, plan, out, tick).run(render, rejects)
 
@@ -87,9 +89,6 @@ class _Merge:
         self._identity = RunIdentity.of_plain(parts[0].record.identity)
 
     def run(self, render: RenderCard, rejects: Iterable[Mapping[str, Any]] | None) -> Merged:
-        before = RunRecord.load(self._out) if (self._out / RUN).exists() else None
-        if before and self._is_merged(before):
-            return self._result(before, Manifest.load(self._out), _lines(self._out / "rejects.jsonl"), changed=False)
         settings = dict(self._parts[0].record.settings)
         words, arrow = settings.pop(CARD, {}), settings.pop(ARROW, False)
         opened = opening.prepare(self._out, self._identity, "merge", None, settings)
@@ -109,17 +108,7 @@ class _Merge:
             self._write_arrow(manifest)
         record.status, record.manifest = "finished", file_digest(self._out / MANIFEST)
         record.save(self._out)
-        return self._result(record, manifest, rejected, changed=True)
-
-    def _is_merged(self, record: RunRecord) -> bool:
-        """Are these parts, as they are now, in the run already?"""
-        known = all(record.merged.get(part.record.part_id) == _amounts(part) for part in self._parts)
-        return record.status == "finished" and known
-
-    def _result(self, record: RunRecord, manifest: Manifest, rejected: int, *, changed: bool) -> Merged:
-        sizes = {table: manifest.size(table) for table in manifest.tables}
-        failed = sum(len(shard.failed) for shard in manifest.shards.values())
-        return Merged(self._plan.items, rejected, failed, sizes, dict(record.totals), changed)
+        return _merged(record, manifest, rejected, changed=True)
 
     def _seal(self, manifest: Manifest) -> Manifest:
         """Every shard that is not there yet. The manifest is saved now and then: what it does not name is written again."""
@@ -200,6 +189,17 @@ class _Merge:
             for each in part.record.versions:
                 if each not in record.versions:
                     record.versions.append(each)
+
+
+def _is_merged(parts: Sequence[Part], record: RunRecord) -> bool:
+    """Are these parts, as they are now, in the run already?"""
+    return record.status == "finished" and all(record.merged.get(part.record.part_id) == _amounts(part) for part in parts)
+
+
+def _merged(record: RunRecord, manifest: Manifest, rejected: int, *, changed: bool) -> Merged:
+    sizes = {table: manifest.size(table) for table in manifest.tables}
+    failed = sum(len(shard.failed) for shard in manifest.shards.values())
+    return Merged(record.items or 0, rejected, failed, sizes, dict(record.totals), changed)
 
 
 class _Rows:
