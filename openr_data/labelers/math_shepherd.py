@@ -83,7 +83,7 @@ async def label_every_prefix(
 
 def _label(every: EveryPrefix, path: Path, solution: Solution, method: str) -> LabeledSolution:
     cost, labels = path.pay(), path.labels(every.n)
-    known = from_answer(solution, method, labels)
+    known = from_answer(solution, method, labels, every.estimator)
     if known:
         return replace(known, cost=cost)
     first = first_failure(labels)
