@@ -109,7 +109,8 @@ class Work:
 
     def __init__(self, stage: Stage[Any], options: RunOptions, run: RunDir, tools: Tools, journals: Journals) -> None:
         self.stage, self.options, self.run, self.tools, self._journals = stage, options, run, tools, journals
-        self.gate = Gate(tools.engine.scheduler, most=options.window)
+        beside = [engine.scheduler for engine in tools.engines.values()]
+        self.gate = Gate(tools.engine.scheduler, most=options.window, others=beside)
         self.rejected = 0
         self._marks = Marks(wanted=bool(options.part))
         self.done = run.progress.count
@@ -186,11 +187,16 @@ class Work:
 
     def add_totals(self) -> None:
         """To the totals of the run: what was counted since the last time."""
+        now = self.counted()
+        self.run.add_totals(**{name: amount - self._counted.get(name, 0) for name, amount in now.items()})
+        self._counted = now
+
+    def counted(self) -> dict[str, int]:
+        """The amounts of this attempt; those of a second engine under its name."""
         now = counted(self.tools.engine.tally)
         for engine, other in self.tools.engines.items():
             now |= {f"{engine}_{name}": amount for name, amount in counted(other.tally).items()}
-        self.run.add_totals(**{name: amount - self._counted.get(name, 0) for name, amount in now.items()})
-        self._counted = now
+        return now
 
     def report(self, *, final: bool = False, stopped: bool = False) -> None:
         tally = self.tools.engine.tally
