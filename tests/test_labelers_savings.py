@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from chain_labelling import LINES, Asked, label, problems, written
 
-from openr_data.labelers import LabelConfig, cost_of
+from openr_data.labelers import LABELERS, NEEDED_ENGINE, LabelConfig, cost_of
 from openr_data.types import Labeling, Rollout, Solution, Steps
 
 HARD = ["math-shepherd", "mips", "omegaprm"]
@@ -80,6 +80,16 @@ def test_nothing_is_drawn_that_is_known_already(method: str, passing: bool) -> N
                 assert len(node.rollouts) == until_hit(node.rollouts) <= 6
                 hits += node.hits
     assert (wrong > 40, hits > 40) == (True, True)
+
+
+@pytest.mark.parametrize("method", [method for method in LABELERS if method not in NEEDED_ENGINE])
+def test_no_method_probes_a_finished_solution(method: str) -> None:
+    for problem in problems(5):
+        given = written(problem, "error=0.15", 4)
+        engine = Asked("error=0.15")
+        labelling = label(LabelConfig(method, 6, 12, searches=0), engine, problem, given)
+        assert not {solution.steps for solution in given} & set(engine.prefixes)
+        assert all(len(node.prefix) < len(given[0].steps) for node in labelling.nodes)
 
 
 @pytest.mark.parametrize("filtered", [0, 16])
