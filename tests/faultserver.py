@@ -57,6 +57,7 @@ class FaultServer:
     write: Write = write_chain
     models: Sequence[Mapping[str, Any]] = ({"id": "test-model", "owned_by": "vllm"},)
     models_status: int = 200
+    mute: bool = False
     seen: list[Seen] = field(default_factory=list)
     greetings: list[Mapping[str, str]] = field(default_factory=list)
     connections: int = 0
@@ -85,6 +86,8 @@ class FaultServer:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if method == "GET":
             self.greetings.append(headers)
+            if self.mute:
+                await asyncio.sleep(3600)
             await Reply(self, None, writer).send(self.models_status, json.dumps({"object": "list", "data": list(self.models)}))
             return True
         seen = Seen(path, headers, json.loads(body), len(self.seen), time.monotonic())

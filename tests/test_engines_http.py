@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -242,6 +243,64 @@ def test_all_that_wait_are_told_when_every_endpoint_has_been_down_for_too_long()
         pool.close()
 
     asyncio.run(run())
+
+
+def test_quiet_is_who_holds_requests_and_has_long_answered_none() -> None:
+    async def run() -> None:
+        rules = RetryRules(quiet_after=0.02)
+        pool = EndpointPool([endpoint("http://a/v1", 2), endpoint("http://b/v1", 2)], rules)
+        async with pool.lease(0) as first:
+            assert pool.quiet() == []
+            await asyncio.sleep(0.03)
+            assert pool.quiet() == [first.endpoint]
+            pool.succeeded(first)
+            assert pool.quiet() == []
+            await asyncio.sleep(0.03)
+            assert pool.quiet() == [first.endpoint]
+        assert pool.quiet() == [], "who holds nothing owes nothing"
+        pool.close()
+
+    asyncio.run(run())
+
+
+def test_a_lost_endpoint_ends_its_requests_and_hands_on_its_queue() -> None:
+    async def run() -> None:
+        pool = EndpointPool([endpoint("http://a/v1", 1), endpoint("http://b/v1", 1)], replace(RULES, probe_wait=60.0))
+        ended: list[str] = []
+
+        async def work() -> None:
+            async with pool.lease(3) as lease:
+                lease.check()
+                try:
+                    async with asyncio.timeout(60) as lease.deadline:
+                        await asyncio.sleep(60 if lease.endpoint.url == "http://a/v1" else 0.001)
+                except TimeoutError:
+                    with pytest.raises(Fault, match="no answer to a health check"):
+                        lease.check()
+                    pool.failed(lease, Fault("unavailable", "lost"))
+                ended.append(lease.endpoint.url)
+
+        tasks = [asyncio.create_task(work()) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        pool.lost(pool.endpoints[0])
+        pool.lost(pool.endpoints[0])
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        assert ended.count("http://a/v1") == 1
+        assert ended.count("http://b/v1") == 4
+        assert not pool.endpoints[0].leases
+        pool.close()
+
+    asyncio.run(run())
+
+
+def test_a_breaker_that_is_tripped_is_open_at_once_and_only_once() -> None:
+    breaker = Breaker(5, wait=1.0, cap=8.0)
+    breaker.trip(10.0)
+    assert (breaker.allows(10.5), breaker.allows(11.0)) == (False, True)
+    breaker.trip(10.5)
+    assert breaker.open_until == 11.0
+    breaker.succeeded()
+    assert not breaker.is_open
 
 
 def test_a_burst_of_refusals_rests_the_endpoint_once() -> None:

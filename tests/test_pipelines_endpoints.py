@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,10 @@ def expected(solved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def run(solved: Path, out: Path, *urls: str, **options: Any) -> Summary:
+def run(solved: Path, out: Path, *urls: str, timeout: float = 5.0, **options: Any) -> Summary:
     method = LabelConfig("omegaprm", rollouts=8, filter_rollouts=8, searches=2)
     spec = EngineSpec("openai", model="test-model", template="plain")
-    limits = EngineLimits(base_urls=urls, slots=16 * len(urls), timeout=5.0)
+    limits = EngineLimits(base_urls=urls, slots=16 * len(urls), timeout=timeout)
     return label(LabelRunConfig(ProblemSource(str(solved)), spec, SAMPLING, method), RunOptions(out, limits=limits, **options))
 
 
@@ -128,12 +129,43 @@ def test_a_server_lost_in_the_middle_is_routed_around(solved: Path, expected: Pa
 
 def test_a_server_that_comes_back_is_used_again(solved: Path, expected: Path, tmp_path: Path) -> None:
     def comes_back(seen: Seen) -> str:
-        return "reset" if 40 <= seen.number < 48 else "slow:0.005"
+        return "reset" if 10 <= seen.number < 14 else "slow:0.005"
 
     with fault_server(comes_back) as first, fault_server(["slow:0.005"]) as second:
         summary = run(solved, tmp_path / "run", first.url, second.url)
         assert summary.failed == 0
-        assert len(first.seen) > 80, "it answers again after its eight resets"
+        assert len(first.seen) > 40, "it answers again after its four resets"
+    assert same(tmp_path / "run", expected)
+
+
+def test_a_server_that_falls_silent_is_found_out_and_its_requests_go_elsewhere(
+    solved: Path, expected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes no connection and answers nothing, not even the check; the deadline of a request is far."""
+    patient = replace(RULES, connect_timeout=0.1, quiet_after=0.1, health_every=0.05)
+    monkeypatch.setattr(openai, "RetryRules", lambda: patient)
+
+    def freezes(seen: Seen) -> str:
+        if seen.number == 20:
+            first.mute = True
+        return "ok" if seen.number < 20 else "hang"
+
+    with fault_server(freezes) as first, fault_server() as second:
+        summary = run(solved, tmp_path / "run", first.url, second.url, timeout=300.0)
+        assert summary.failed == 0
+        assert all(seen.aborted for seen in first.seen if seen.number >= 20)
+    assert same(tmp_path / "run", expected)
+
+
+def test_a_server_that_is_slow_but_alive_keeps_its_requests(
+    solved: Path, expected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai, "RetryRules", lambda: replace(RULES, quiet_after=0.05, health_every=0.02, probe_wait=60.0))
+    with fault_server(lambda seen: "slow:0.3" if 10 <= seen.number < 50 else "ok") as first, fault_server() as second:
+        summary = run(solved, tmp_path / "run", first.url, second.url)
+        assert summary.failed == 0
+        assert first.greetings[1:], "it was asked for its health"
+        assert not any(seen.aborted for seen in first.seen)
     assert same(tmp_path / "run", expected)
 
 

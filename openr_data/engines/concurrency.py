@@ -83,6 +83,12 @@ class Breaker:
     def succeeded(self) -> None:
         self._failures, self._probing, self._wait, self.open_until = 0, False, self._first_wait, -inf
 
+    def trip(self, now: float) -> None:
+        """It is known to be down, however few requests have failed."""
+        if not self.is_open:
+            self._failures = max(self._failures, self._threshold - 1)
+            self.failed(now, probe=False)
+
     def failed(self, now: float, *, probe: bool) -> None:
         self._failures += 1
         if probe or (not self.is_open and self._failures >= self._threshold):

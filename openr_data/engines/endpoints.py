@@ -19,15 +19,31 @@ from openr_data.errors import EngineError
 _HOMES = 4096
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Lease:
-    """The right to send one request. Say how it ended before giving it back; a request that was cancelled says nothing."""
+    """The right to send one request. Say how it ended before giving it back; a request that was cancelled says nothing.
+
+    `deadline` is the request's, once it is under way; `lost`: its endpoint was found dead meanwhile.
+    """
 
     endpoint: Endpoint
     client: httpx.AsyncClient
     sent: float
     probe: bool
     reported: bool = False
+    deadline: asyncio.Timeout | None = None
+    lost: bool = False
+
+    def give_up(self) -> None:
+        """Let the request end now, as if its time were over."""
+        self.lost = True
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(_now())
+
+    def check(self) -> None:
+        """Raises `Fault` where the endpoint was found dead."""
+        if self.lost:
+            raise Fault("unavailable", "no answer to a health check") from None
 
 
 @dataclass(eq=False, slots=True)
@@ -35,7 +51,8 @@ class Endpoint:
     """One base URL with one key. `kind` is the kind of server, as `openr_data.engines.openai_servers` finds it.
 
     `clients` has an entry per request that may be in flight, the last used one last, so that few connections are kept warm.
-    Each of several clients has a small share of them: a client looks through all its connections for every request.
+    Each of several clients has a small share of them: a client looks through all its connections for every request. `heard` is
+    when it last answered; `leases` are the requests that it holds.
     """
 
     url: str
@@ -47,6 +64,8 @@ class Endpoint:
     paused_until: float = -inf
     refusals: int = 0
     in_flight: int = 0
+    heard: float = -inf
+    leases: set[Lease] = field(default_factory=set)
     waiting: deque[asyncio.Future[Lease]] = field(default_factory=deque)
 
     @property
@@ -84,7 +103,8 @@ class EndpointPool:
     def succeeded(self, lease: Lease) -> None:
         """The endpoint answered (whatever the answer is worth)."""
         endpoint, lease.reported = lease.endpoint, True
-        endpoint.limit.succeeded(_now(), endpoint.in_flight)
+        endpoint.heard = _now()
+        endpoint.limit.succeeded(endpoint.heard, endpoint.in_flight)
         endpoint.breaker.succeeded()
         endpoint.refusals = 0
         self._down_since = None
@@ -104,6 +124,18 @@ class EndpointPool:
         self._down_since = now if self._down_since is None else self._down_since
         seconds = now - self._down_since
         return self._give_up(f"for {seconds:.0f} s ({fault.detail})") if seconds >= self._rules.down_after else None
+
+    def quiet(self) -> list[Endpoint]:
+        """Endpoints that hold requests and have answered none for `rules.quiet_after` seconds."""
+        latest = _now() - self._rules.quiet_after
+        return [e for e in self.endpoints if e.leases and max(e.heard, min(lease.sent for lease in e.leases)) <= latest]
+
+    def lost(self, endpoint: Endpoint) -> None:
+        """It is dead: it gets no more requests for now, and those that it holds end as failed."""
+        endpoint.breaker.trip(_now())
+        for lease in endpoint.leases:
+            lease.give_up()
+        self._dispatch()
 
     def _rest(self, lease: Lease, fault: Fault, now: float) -> None:
         """As long as the server says; else longer for each burst of refusals without an answer in between."""
@@ -145,6 +177,7 @@ class EndpointPool:
 
     def _give_back(self, lease: Lease) -> None:
         lease.endpoint.in_flight -= 1
+        lease.endpoint.leases.discard(lease)
         lease.endpoint.clients.append(lease.client)
         if lease.probe and not lease.reported:
             lease.endpoint.breaker.abandoned()
@@ -155,7 +188,9 @@ class EndpointPool:
         for endpoint in self.endpoints:
             while endpoint.has_room(now) and (future := self._next(endpoint, now)):
                 endpoint.in_flight += 1
-                future.set_result(Lease(endpoint, endpoint.clients.pop(), now, endpoint.breaker.begin()))
+                lease = Lease(endpoint, endpoint.clients.pop(), now, endpoint.breaker.begin())
+                endpoint.leases.add(lease)
+                future.set_result(lease)
         self._wake_later(now)
 
     def _next(self, endpoint: Endpoint, now: float) -> asyncio.Future[Lease] | None:

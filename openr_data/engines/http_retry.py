@@ -30,7 +30,9 @@ class Fault(Exception):
 @dataclass(frozen=True, slots=True)
 class RetryRules:
     """All times in seconds. A sample ends after `attempts` failed requests, or `invalid_attempts` unusable answers, or `total`
-    seconds after its first fault. Being asked for less, and probing an endpoint that is down, use up time only.
+    seconds after its first fault. Being asked for less, and probing an endpoint that is down, use up time only. One of several
+    endpoints that has said nothing for `quiet_after` is asked for its health each `health_every`, and is down after
+    `health_failures` in a row without an answer.
     """
 
     attempts: int = 8
@@ -46,6 +48,9 @@ class RetryRules:
     probe_cap: float = 30.0
     down_after: float = 300.0
     growth_pause: float = 10.0
+    quiet_after: float = 30.0
+    health_every: float = 10.0
+    health_failures: int = 2
 
 
 def backoff(rules: RetryRules, attempt: int) -> float:

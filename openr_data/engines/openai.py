@@ -15,9 +15,10 @@ Where the server is known to accept them, every such filter is therefore said; e
 
 Faults. One retry layer: every request has a deadline on the wall clock and a bound on its body; a passing fault is retried after
 a jittered, growing, capped wait, elsewhere if there is an elsewhere; `Retry-After` rests the whole endpoint. An endpoint gets as
-many requests at once as it can take (`AdaptiveLimit`), and none while it is down (`Breaker`). An answer is checked before it
-counts; one that cannot be used is asked for again, and a sample that gets none ends with `finish_reason` `error`. Errors name
-the address, never the key.
+many requests at once as it can take (`AdaptiveLimit`), and none while it is down (`Breaker`). Of several endpoints, one that
+falls silent over its requests is asked for its health, and what it holds goes elsewhere when it gives no sign. An answer is
+checked before it counts; one that cannot be used is asked for again, and a sample that gets none ends with `finish_reason`
+`error`. Errors name the address, never the key.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from dataclasses import replace
 
 from openr_data.engines.base import EngineLimits, EngineSpec, LoadedEngine
 from openr_data.engines.endpoints import EndpointPool
+from openr_data.engines.health import watched
 from openr_data.engines.http_retry import RetryRules
 from openr_data.engines.openai_draw import Draw, Service
 from openr_data.engines.openai_requests import Requests
@@ -56,7 +58,8 @@ async def open_openai(spec: EngineSpec, limits: EngineLimits, rules: RetryRules 
         # Where the tokenizer cannot be had, `auto` is another template: a run must not be resumed with other prompts.
         identity = f"openai:{spec.api}:{model}@{spec.revision}:{requests.template.name}"
         try:
-            yield OpenAIEngine(Service(requests, pool, rules, limits.timeout), identity)
+            async with watched(pool, rules):
+                yield OpenAIEngine(Service(requests, pool, rules, limits.timeout), identity)
         finally:
             pool.close()
 

@@ -81,6 +81,7 @@ class Draw:
 
     async def _ask(self, lease: Lease) -> Answer:
         service, endpoint = self._service, lease.endpoint
+        lease.check()
         body = service.requests.body(
             self._question,
             self._prefix,
@@ -92,11 +93,12 @@ class Draw:
         )
         try:
             async with (
-                asyncio.timeout(service.timeout),
+                asyncio.timeout(service.timeout) as lease.deadline,
                 lease.client.stream("POST", service.requests.path, content=body) as response,
             ):
                 content = await _read(response)
         except TimeoutError:
+            lease.check()
             raise Fault("unavailable", f"no whole answer within {service.timeout:g} s") from None
         except httpx.HTTPError as error:
             raise Fault("unavailable", endpoint.source.redact(str(error) or type(error).__name__)) from None
