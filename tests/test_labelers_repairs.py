@@ -91,6 +91,9 @@ def test_a_policy_that_takes_back_its_own_step_still_proves_the_prefix() -> None
         ("we add\n", "the waiter made no mistakes; this is right", False),
         ("we add\n", "They wait, and after the long wait. It is 5", False),
         ("we add\n", "It is 5. Wait, it is 6", True),
+        ("we add\n", "It is 5. Hmm, but wait, it is 6", True),
+        ("Step 1: a\nStep 2: b\n", "Step 3: c\nStep 1: so wait, no", True),
+        ("Step 1: a\nStep 2: b\n", "Step 3: c\nStep 3: so wait, no", False),
         ("", "Step 1: a\nWait, no", False),
     ],
 )

@@ -16,7 +16,8 @@ from openr_data.types import Outcome, Rollout
 
 EXPLICIT_REVISION = (
     r"(?im)(?:\bstep (?P<step>\d{1,4}):\s*)?\b(?:"
-    r"(?:^|(?<=[.!?:]\s))wait[,.!:;]|hold on\b|on second thought\b"
+    r"(?:^|(?<=[.!?:,]\s))(?:(?:but|so|oh|hmm|no|and|then|thus|ok|okay|actually)[,.]?\s+){0,2}wait[,.!:;]"
+    r"|hold on\b|on second thought\b"
     r"|let me (?:correct|fix|re-?check|re-?do|reconsider|re-?think|go back)\b"
     r"|(?:i|we) (?:made|have made|may have made) (?:a|an) (?:\w+ )?(?:mistake|error)\b"
     r"|(?:that|this) (?:is|was) (?:a mistake|an error|wrong|incorrect|not (?:right|correct))\b)"
