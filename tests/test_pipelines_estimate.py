@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_pipelines_stage import write_problems
 
+from openr_data.cli.estimate import fitting
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import InputError, UsageError
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
-from openr_data.pipelines.estimate import FREE, METHODS, NOTHING_PROBED, Estimate, Prices, estimate
-from openr_data.pipelines.estimate_pilot import sampled
+from openr_data.pipelines.estimate import FREE, METHODS, NOTHING_PROBED, Estimate, Prices, estimate, extrapolated
+from openr_data.pipelines.estimate_pilot import Observed, Trial, sampled
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
+from openr_data.pipelines.metering import Bill
 from openr_data.pipelines.stage import Summary
 from openr_data.problems import ProblemSource
-from openr_data.types import Sampling
+from openr_data.types import Sampling, Solution, Verdict
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=512, seed=0)
 SCRIPT = "vary=1,uneven=1"
+SOME = ("math-shepherd", "mips", "omegaprm", "adaptive")
 
 
 def config_of(source: ProblemSource, script: str = SCRIPT) -> GenerateConfig:
     return GenerateConfig(source, EngineSpec("scripted", script=script), SAMPLING)
 
 
-def labels_of(**changes: Any) -> dict[str, LabelConfig]:
-    settings = {"rollouts": 4, "filter_rollouts": 8, "searches": 2, **changes}
-    return {method: LabelConfig(method, **settings) for method in METHODS}
+def labels_of(methods: Sequence[str] = SOME, **changes: Any) -> dict[str, LabelConfig]:
+    settings = {"rollouts": 4, "filter_rollouts": 8, "searches": 2, "pilot": 0, **changes}
+    fit, _ = fitting({method: LabelConfig(method, **settings) for method in methods})
+    return fit or {method: LabelConfig(method, **settings) for method in methods}
 
 
-def said(source: ProblemSource, pilot: int, script: str = SCRIPT, prices: Prices = FREE, **changes: Any) -> Estimate:
-    return estimate(config_of(source, script), labels_of(**changes), EngineLimits(), pilot=pilot, prices=prices)
+def said(source: ProblemSource, sample: int, script: str = SCRIPT, prices: Prices = FREE, **changes: Any) -> Estimate:
+    return estimate(config_of(source, script), labels_of(**changes), EngineLimits(), pilot=sample, prices=prices)
 
 
 def paid(source: ProblemSource, out: Path, script: str = SCRIPT, **changes: Any) -> dict[str, Summary]:
@@ -48,10 +53,10 @@ def paid(source: ProblemSource, out: Path, script: str = SCRIPT, **changes: Any)
     return runs
 
 
-@pytest.mark.parametrize("changes", [{}, {"rollout_limit": 30}, {"exact_counts": True}, {"spans": 4}])
+@pytest.mark.parametrize("changes", [{"methods": METHODS}, {"rollout_limit": 30}, {"exact_counts": True}, {"spans": 4}])
 def test_a_pilot_of_all_problems_says_what_runs_pay(tmp_path: Path, changes: dict[str, Any]) -> None:
-    source = write_problems(tmp_path / "problems.jsonl", 12)
-    result = said(source, 12, **changes)
+    source = write_problems(tmp_path / "problems.jsonl", 8)
+    result = said(source, 8, **changes)
     for stage, summary in paid(source, tmp_path, **changes).items():
         amount = result.generate if stage == "generate" else result.label[stage]
         assert amount.tokens.low == amount.tokens.expected == amount.tokens.high == summary.tokens, stage
@@ -59,9 +64,9 @@ def test_a_pilot_of_all_problems_says_what_runs_pay(tmp_path: Path, changes: dic
 
 
 def test_a_small_pilot_gives_a_range_around_what_runs_pay(tmp_path: Path) -> None:
-    source = write_problems(tmp_path / "problems.jsonl", 60)
+    source = write_problems(tmp_path / "problems.jsonl", 40)
     result = said(source, 15)
-    assert (result.problems, result.pilot.problems, result.pilot.solutions) == (60, 15, 60)
+    assert (result.problems, result.pilot.problems, result.pilot.solutions) == (40, 15, 60)
     for stage, summary in paid(source, tmp_path).items():
         tokens = (result.generate if stage == "generate" else result.label[stage]).tokens
         assert tokens.high is not None
@@ -129,6 +134,28 @@ def test_problems_that_the_engine_refuses_cost_what_they_cost_in_a_run(tmp_path:
         assert amount.tokens.expected == summary.tokens, stage
     with pytest.raises(Exception, match="no problem of the pilot could be done"):
         said(source, 6, "context=3")
+
+
+@pytest.mark.parametrize(("total", "tokens"), [(10, 200 * 10 + 20 * 4), (3, 200 * 3 + 20 * 3)])
+def test_what_is_paid_once_is_not_extrapolated(total: int, tokens: float) -> None:
+    """The model wants 8 solutions; a question has 2 of them, and asking about them costs 20 tokens on top of its label."""
+    solution = Solution("p/0", "p", ("a step",), Verdict("wrong", "exact"), tokens=5)
+    observed = tuple(
+        Observed(
+            (solution,), Bill(1, 5, 2), {"adaptive": Bill(9, label, 1)}, frozenset({"adaptive"}), "", {"adaptive": fit}, seen
+        )
+        for label, fit, seen in ((100, Bill(1, 10, 3), {"adaptive": 2}), (300, Bill(3, 30, 3), {"adaptive": 2}))
+    )
+    result = extrapolated(Trial(observed, 0.0, Bill(), {"adaptive": 8}), total).label["adaptive"]
+    assert result.tokens.expected == pytest.approx(tokens)
+    assert result.tokens.high is not None
+    assert result.hours is None
+
+
+def test_the_adaptive_method_is_charged_for_its_model(tmp_path: Path) -> None:
+    source = write_problems(tmp_path / "problems.jsonl", 4)
+    fitted, default = (said(source, 4, methods=("adaptive",), pilot=n).label["adaptive"] for n in (160, 0))
+    assert fitted.tokens.expected > default.tokens.expected > 0
 
 
 def test_the_pilot_is_a_random_sample_of_the_whole_source(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from statistics import fmean
 
 from openr_data.engines import EngineLimits
 from openr_data.errors import UsageError
 from openr_data.labelers import LABELERS, NEEDED_ENGINE, LabelConfig
 from openr_data.pipelines.config import GenerateConfig
-from openr_data.pipelines.estimate_pilot import Observed, Trial, sampled, trial
+from openr_data.pipelines.estimate_pilot import Trial, sampled, trial
 from openr_data.pipelines.interval import LEVEL, total_range
 from openr_data.pipelines.metering import Bill
 
@@ -29,6 +29,10 @@ class Range:
     expected: float
     low: float
     high: float | None
+
+    def plus(self, other: Range) -> Range:
+        high = None if self.high is None or other.high is None else self.high + other.high
+        return Range(self.expected + other.expected, self.low + other.low, high)
 
     def times(self, factor: float) -> Range:
         return Range(self.expected * factor, self.low * factor, None if self.high is None else self.high * factor)
@@ -141,9 +145,10 @@ def extrapolated(done: Trial, total: int, prices: Prices = FREE) -> Estimate:
     shown = _shown(done)
     whole = len(done.observed) == total
 
-    def amount(bills: Sequence[Bill], *, known: bool = True) -> Amount:
+    def amount(bills: Sequence[Bill], fit: Sequence[Bill] = (), fitted: int = 0, *, known: bool = True) -> Amount:
         def over(price: Callable[[Bill], float]) -> Range:
-            return _range([price(bill) for bill in bills], total, known=known)
+            run = _range([price(bill) for bill in bills], total, known=known)
+            return run.plus(_range([price(bill) for bill in fit[:fitted]], fitted, known=True)) if fitted else run
 
         tokens = over(lambda bill: bill.tokens)
         hours = tokens.times(1 / shown.tokens_per_second / 3600) if shown.tokens_per_second else None
@@ -156,25 +161,30 @@ def extrapolated(done: Trial, total: int, prices: Prices = FREE) -> Estimate:
             note="" if known else NOTHING_PROBED,
         )
 
+    def labelling(method: str) -> Amount:
+        bills = [one.label[method] for one in done.observed]
+        known = whole or any(method in one.probed for one in done.observed)
+        return amount(bills, [one.fit.get(method, Bill()) for one in done.observed], _fitted(done, method, total), known=known)
+
     return Estimate(
         problems=total,
         level=LEVEL,
         pilot=shown,
         generate=amount([one.generate for one in done.observed]),
-        label={
-            method: amount([one.label[method] for one in done.observed], known=whole or _probed(done.observed, method))
-            for method in done.observed[0].label
-        },
+        label={method: labelling(method) for method in done.observed[0].label},
     )
+
+
+def _fitted(done: Trial, method: str, total: int) -> int:
+    """On how many problems a run fits the method's model: as many as hold the solutions that it wants. That is paid once."""
+    wanted = done.wanted.get(method, 0)
+    seen = fmean(one.seen.get(method, 0) for one in done.observed)
+    return min(total, ceil(wanted / seen)) if wanted and seen else 0
 
 
 def _range(values: Sequence[float], population: int, *, known: bool) -> Range:
     low, high = total_range(values, population)
     return Range(fmean(values) * population, low, high if known and high < inf else None)
-
-
-def _probed(observed: Sequence[Observed], method: str) -> bool:
-    return any(method in one.probed for one in observed)
 
 
 def _shown(done: Trial) -> Pilot:

@@ -5,23 +5,28 @@ Knows no totals and no prices. Methods share their rollouts, so the pilot stays 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from random import Random
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from openr_data.engines import TEMPLATES, EngineLimits
 from openr_data.engines.open import open_engine
 from openr_data.errors import ContextOverflow, EngineError, InputError
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader, grades_itself
-from openr_data.labelers import LabelConfig, build_labeler
+from openr_data.labelers import LabelConfig, MonteCarlo, adaptive_labeler, build_labeler, measurement
 from openr_data.pipelines.config import GenerateConfig
-from openr_data.pipelines.metering import Bill, Memo, Meter, tokens_per_second
+from openr_data.pipelines.metering import Bill, Key, Memo, Meter, tokens_per_second
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.steps import StepFormat
 from openr_data.tasks import concurrently
 from openr_data.types import Problem, Solution
+
+if TYPE_CHECKING:
+    from openr_data.labelers.adaptive import Seen
 
 Result = TypeVar("Result")
 
@@ -31,7 +36,8 @@ class Observed:
     """One question: its solutions, what they cost, and what each method paid on top of them.
 
     `probed` are the methods that asked for the continuation of a step. `failed`: why the engine refused the question, or a method
-    of it; as in a run, that costs what was paid until then.
+    of it; as in a run, that costs what was paid until then. `fit` is what a method pays to fit its model on this question, on top
+    of labelling it, and `seen` how many solutions it fits the model to here.
     """
 
     solutions: tuple[Solution, ...]
@@ -39,15 +45,20 @@ class Observed:
     label: Mapping[str, Bill]
     probed: frozenset[str]
     failed: str = ""
+    fit: Mapping[str, Bill] = field(default_factory=dict)
+    seen: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`drawn` is what the pilot itself paid; `tokens_per_second` is 0 where it was over in no time."""
+    """`drawn` is what the pilot itself paid; `tokens_per_second` is 0 where it was over in no time. `wanted` is to how many
+    solutions a run fits the model of a method, for those that have one.
+    """
 
     observed: tuple[Observed, ...]
     tokens_per_second: float
     drawn: Bill
+    wanted: Mapping[str, int] = field(default_factory=dict)
 
 
 def sampled(source: ProblemSource, n: int, seed: int) -> tuple[list[Problem], int]:
@@ -83,10 +94,30 @@ async def trial(
         steps = TEMPLATES[template.name].steps if spans and config.engine.separator is None else template.steps
         pilot = _Pilot(config, labels, memo, grader, steps)
         warm = await pilot.warm_up(problems[0])
-        observed = await concurrently([pilot.observe(problem) for problem in problems])
-        if all(one.failed and not one.solutions for one in observed):
-            raise EngineError(f"no problem of the pilot could be done: {observed[0].failed}")
-        return Trial(tuple(observed), tokens_per_second(memo.draws[warm:], engine.slots), memo.drawn)
+        solved = await concurrently([pilot.solve(problem) for problem in problems])
+        if not any(one.solutions for one in solved):
+            raise EngineError(f"no problem of the pilot could be done: {solved[0].failed}")
+        fitted = {method: await pilot.fit(method, solved) for method in labels if fits_model(labels[method])}
+        observed = await concurrently([pilot.observe(place, one, fitted) for place, one in enumerate(solved)])
+        wanted = {method: labels[method].pilot for method in fitted}
+        return Trial(tuple(observed), tokens_per_second(memo.draws[warm:], engine.slots), memo.drawn, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    problem: Problem
+    solutions: tuple[Solution, ...]
+    meter: Meter
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A configuration with its model, and for each question what the fit saw and asked for."""
+
+    label: LabelConfig
+    seen: Sequence[int]
+    meters: Sequence[Meter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +133,9 @@ class _Pilot:
         await _refusal(Meter(self.memo).sample(problem.question, (), n=1, sampling=self.config.sampling))
         return len(self.memo.draws)
 
-    async def observe(self, problem: Problem) -> Observed:
+    async def solve(self, problem: Problem) -> _Solved:
         meter = Meter(self.memo)
-        solutions, failed = await _refusal(self._solve(problem, meter))
-        if solutions is None:
-            return Observed((), meter.bill, {method: Bill() for method in self.labels}, frozenset(), failed)
-        meters = {method: Meter(self.memo, owned=meter.paid) for method in self.labels}
-        failures = await concurrently([self._label(method, problem, solutions, meters[method]) for method in self.labels])
-        return Observed(
-            solutions=tuple(solutions),
-            generate=meter.bill,
-            label={method: one.bill for method, one in meters.items()},
-            probed=frozenset(method for method, one in meters.items() if one.probed),
-            failed=next(filter(None, failures), ""),
-        )
-
-    async def _solve(self, problem: Problem, meter: Meter) -> list[Solution]:
-        return await sample_solutions(
+        work = sample_solutions(
             problem,
             meter,
             self.grader,
@@ -129,18 +146,59 @@ class _Pilot:
             ungradable=self.config.ungradable,
             sampler=self.memo.engine.identity,
         )
+        solutions, failed = await _refusal(work)
+        return _Solved(problem, tuple(solutions or ()), meter, failed)
 
-    async def _label(self, method: str, problem: Problem, solutions: Sequence[Solution], meter: Meter) -> str:
-        labeler = build_labeler(
-            self.labels[method],
-            meter,
-            self.grader,
-            self.config.sampling,
-            self.steps,
-            pieces=self.memo.engine.pieces,
-            sampler=self.memo.engine.identity,
+    async def fit(self, method: str, solved: Sequence[_Solved]) -> _Fitted:
+        """As a run does it, with what is there."""
+        meters = [Meter(self.memo, owned=one.meter.paid) for one in solved]
+        observers = [adaptive_labeler(self.labels[method], self._measure(method, meter)) for meter in meters]
+        work = [_refusal(each.observe(one.problem, one.solutions)) for each, one in zip(observers, solved, strict=True)]
+        seen = [result[0] if result else [] for result, _ in await concurrently(work)]
+        model = fitted_model(list(chain.from_iterable(seen))[: self.labels[method].pilot])
+        return _Fitted(replace(self.labels[method], model=model), [len(each) for each in seen], meters)
+
+    async def observe(self, place: int, solved: _Solved, fitted: Mapping[str, _Fitted]) -> Observed:
+        labels = {method: fitted[method].label if method in fitted else label for method, label in self.labels.items()}
+        meters = {method: Meter(self.memo, owned=solved.meter.paid) for method in labels}
+        failures: list[str] = []
+        if solved.solutions:
+            failures = await concurrently([self._label(labels[method], solved, meters[method]) for method in labels])
+        extra = {method: self.memo.bill(_without(one.meters[place].paid, meters[method].paid)) for method, one in fitted.items()}
+        return Observed(
+            solutions=solved.solutions,
+            generate=solved.meter.bill,
+            label={method: one.bill for method, one in meters.items()},
+            probed=frozenset(method for method, one in meters.items() if one.probed),
+            failed=next(filter(None, failures), solved.failed),
+            fit=extra,
+            seen={method: one.seen[place] for method, one in fitted.items()},
         )
-        return (await _refusal(labeler(problem, solutions)))[1]
+
+    def _measure(self, method: str, meter: Meter) -> MonteCarlo:
+        engine = self.memo.engine
+        config = self.labels[method]
+        return measurement(config, meter, self.grader, self.config.sampling, self.steps, engine.pieces, engine.identity)
+
+    async def _label(self, label: LabelConfig, solved: _Solved, meter: Meter) -> str:
+        pieces, sampler = self.memo.engine.pieces, self.memo.engine.identity
+        labeler = build_labeler(label, meter, self.grader, self.config.sampling, self.steps, pieces=pieces, sampler=sampler)
+        return (await _refusal(labeler(solved.problem, solved.solutions)))[1]
+
+
+def fits_model(label: LabelConfig) -> bool:
+    """Whether a run fits a model first."""
+    return label.method == "adaptive" and label.finish == "posterior" and label.pilot > 0 and not label.model
+
+
+def fitted_model(seen: Sequence[Seen]) -> str:
+    from openr_data.labelers.adaptive import fit
+
+    return json.dumps(fit(seen).to_json())
+
+
+def _without(paid: Mapping[Key, int], other: Mapping[Key, int]) -> dict[Key, int]:
+    return {key: tokens for key, tokens in paid.items() if key not in other}
 
 
 async def _refusal(work: Awaitable[Result]) -> tuple[Result | None, str]:
