@@ -16,7 +16,7 @@ from openr_data.errors import UsageError
 from openr_data.store.atomic import write_text
 from openr_data.store.opening import PARTS, SLURM
 
-_OPTION = re.compile(r"[a-z][a-z0-9-]*(=[\w.:,/@+%*\[\]()&|!-]+)?")
+_OPTION = re.compile(r"[a-z][a-z0-9-]*(=[\w.:,=/@+%*\[\]()&|!-]+)?")
 _OURS = frozenset({"array", "dependency", "output", "error", "open-mode", "requeue", "signal", "wrap", "parsable"})
 _FOR_MERGE = frozenset({"account", "partition", "qos", "reservation", "clusters", "constraint", "mail-user", "mail-type"})
 _SECRET = re.compile(r"://[^/\s@]*:[^/\s@]*@|[?&](api[-_]?key|key|token|access[-_]token|sig|signature)=", re.IGNORECASE)
@@ -156,10 +156,15 @@ $command
 
 # Before the time limit (USR1), or when the task is preempted (TERM): what is in flight is finished, or dropped after a while.
 stopping=
+later() {
+  sleep $patience & nap=$$!
+  trap 'kill "$$nap"; exit' TERM
+  wait "$$nap" && kill -TERM "$$worker"
+}
 stop() {
   if [ -z "$$stopping" ]; then
     stopping=yes
-    ( sleep $patience; kill -TERM "$$worker" ) 2>/dev/null &
+    later >/dev/null 2>&1 &
     timer=$$!
   fi
   kill -TERM "$$worker" 2>/dev/null
