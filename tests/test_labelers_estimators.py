@@ -14,7 +14,7 @@ from openr_data.engines.script import parse_script
 from openr_data.labelers import LabelConfig
 from openr_data.labelers.estimates import beta_mean
 from openr_data.store.codecs import labeled_row, read_labeled
-from openr_data.types import LabeledSolution, Problem, StepLabel
+from openr_data.types import NO_ERROR, LabeledSolution, Problem, StepLabel
 
 SCRIPT = "error=0.15,recovery=0.08,phrasings=3"
 K = 6
@@ -108,3 +108,23 @@ def test_the_share_of_hits_is_biased_where_drawing_stopped_at_the_first() -> Non
     assert z_of(shares) > 10
     assert 0 < fmean(means) < 0.7 * fmean(shares)
     assert fmean(d * d for d in means) < 0.5 * fmean(d * d for d in shares)
+
+
+def test_exact_counts_of_sampled_solutions_are_those_of_the_nodes() -> None:
+    """Also where the solution began: without its own failure such a state, which has a hit, would count far too high."""
+    at_start: list[float] = []
+    left_out: list[float] = []
+    script = parse_script(SCRIPT)
+    for problem in problems(60, steps=(9, 9)):
+        labelling = label(LabelConfig("omegaprm", K, 12, searches=12, exact_counts=True), Asked(SCRIPT), problem, [])
+        nodes = {node.id: node for node in labelling.nodes}
+        counts = {node.prefix: node.label for node in labelling.nodes}
+        for one in labelling.solutions:
+            steps, start = one.solution.steps, len(nodes[one.solution.id.rpartition("-")[0]].prefix)
+            assert all(found in {None, counts.get(steps[:t])} for t, found in enumerate(one.labels[:-1], 1))
+            if start and one.first_error != NO_ERROR and (known := one.labels[start - 1]):
+                exact = success_probability(script, problem.question, steps[:start])
+                at_start.append(known.hits / known.rollouts - exact)
+                left_out.append(known.hits / (known.rollouts - 1) - exact)
+    assert len(at_start) > 300
+    assert 0 <= fmean(at_start) < 0.1 < 0.14 < fmean(left_out)

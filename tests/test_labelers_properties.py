@@ -145,7 +145,9 @@ def check_evidence(labelled: LabeledSolution, labelling: Labeling, config: Label
     steps, error, labels = labelled.solution.steps, labelled.first_error, labelled.labels
     assert len(labels) == len(steps)
     for t in range(1, len(steps)):
-        check_counts(labels[t - 1], held(labelled, labelling, t, passing=False), held(labelled, labelling, t), config)
+        own = next((node.rollouts for node in labelling.nodes if node.prefix == steps[:t]), ())
+        kept = own if config.exact else held(labelled, labelling, t, passing=config.reuse_passing)
+        check_counts(labels[t - 1], kept, config)
     if labelled.solution.verdict.outcome == "right":
         assert (error, labelled.reason) == (NO_ERROR, "right_answer")
     elif error is None:
@@ -178,11 +180,11 @@ def held(labelled: LabeledSolution, labelling: Labeling, depth: int, *, passing:
     return found
 
 
-def check_counts(label: StepLabel | None, own: list[Rollout], all_of_them: list[Rollout], config: LabelConfig) -> None:
-    """Exact counts are those of the prefix's own rollouts; others are among what was drawn there or passed through."""
+def check_counts(label: StepLabel | None, kept: Sequence[Rollout], config: LabelConfig) -> None:
+    """Exact counts are those of the node; others are among what was drawn there or passed through, without the solution."""
     if label is None:
         return
-    outcomes = Counter(rollout.verdict.outcome for rollout in (all_of_them if config.reuse_passing and not config.exact else own))
+    outcomes = Counter(rollout.verdict.outcome for rollout in kept)
     assert label.hits <= outcomes["right"]
     assert label.rollouts - label.hits <= outcomes["wrong"]
     if config.exact or not config.reuse_passing:

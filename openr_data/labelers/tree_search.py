@@ -128,7 +128,10 @@ class TreeSearch:
         return labelled
 
     def _path(self, tree: Tree, solution: Solution, target: RolloutId | None) -> Path:
-        return Path(tree, solution.steps, target=target, passing=self.passing and not self.strategy.exact)
+        # Exact counts are those of the nodes. Without its own failure a state would count too high: it is one only with a hit.
+        if self.strategy.exact:
+            return Path(tree, solution.steps)
+        return Path(tree, solution.steps, target=target, passing=self.passing)
 
     def _answered(self, solution: Solution) -> LabeledSolution | None:
         return from_answer(solution, self.strategy.method)
