@@ -16,7 +16,9 @@ from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.stage import Summary, run_stage
 
-_NOT_FOR_WORKERS = frozenset({"executor", "workers", "slurm", "shard", "out", "resume", "fork", "dry_run", "as_json"})
+_NOT_FOR_WORKERS = frozenset(
+    {"executor", "workers", "ray_address", "slurm", "shard", "out", "resume", "fork", "dry_run", "as_json"}
+)
 
 
 def carry_out(
@@ -34,6 +36,11 @@ def carry_out(
             from openr_data.pipelines.local_executor import LocalJob, run_local
 
             return run_local(stage, told, LocalJob(worker_command(context, drop=("base_url",)), how.workers))
+        if how.executor == "ray":
+            from openr_data.pipelines.ray_cluster import RayOptions
+            from openr_data.pipelines.ray_executor import run_ray
+
+            return run_ray(stage, told, RayOptions(how.workers, how.ray_address))
         return run_stage(stage, told)
 
 

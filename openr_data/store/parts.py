@@ -76,6 +76,16 @@ class Part:
             ) from fault
 
 
+def finished_items(path: Path) -> Iterator[int]:
+    """The items that the part at `path` holds whole, in order; it may be at work."""
+    if not (path / JOURNAL).is_file():
+        return
+    with closing(connect_to_read(path / JOURNAL)) as connection:
+        for item, value, crc in connection.execute(RESULTS + "ORDER BY item"):
+            if crc == item_checksum(item, value):
+                yield item
+
+
 @contextmanager
 def open_parts(paths: Sequence[Path]) -> Iterator[list[Part]]:
     """The parts, locked until the block ends. `UsageError`, `RunDirError`: these are not parts of one run, each once."""

@@ -10,7 +10,7 @@ import typer
 from openr_data.errors import UsageError
 
 _PANEL = "Scale-out"
-EXECUTORS = ("local", "slurm")
+EXECUTORS = ("local", "ray", "slurm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class ExecutorOptions:
         str,
         typer.Option(
             "--executor",
-            help="local: worker processes on this machine; slurm: write the scripts of a job array. Default: this process.",
+            help="local: worker processes on this machine; ray: actors of a Ray cluster; slurm: write the scripts of a job "
+            "array. Default: this process.",
             rich_help_panel=_PANEL,
         ),
     ] = ""
@@ -32,6 +33,14 @@ class ExecutorOptions:
             rich_help_panel=_PANEL,
         ),
     ] = 0
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            "--ray-address",
+            help="Of a Ray cluster: host:port of its head node, or auto. Default: RAY_ADDRESS, else a Ray on this machine.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
     slurm: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,6 +53,8 @@ class ExecutorOptions:
             raise UsageError(f"there is no executor '{self.executor}'; choose one of: {', '.join(EXECUTORS)}")
         if self.workers and not self.executor:
             raise UsageError(f"--workers needs --executor: one of {', '.join(EXECUTORS)}")
+        if self.ray_address and self.executor != "ray":
+            raise UsageError("--ray-address says nothing without --executor ray")
         if self.slurm and self.executor != "slurm":
             raise UsageError("--slurm says nothing without --executor slurm")
         return self
