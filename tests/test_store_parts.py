@@ -6,7 +6,11 @@ import asyncio
 import json
 import random
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +22,12 @@ from store_runs import IDENTITY, data_digests, item_tables, write_run
 from openr_data.errors import OpenRDataError, RunDirError, UsageError
 from openr_data.store import merging, shards
 from openr_data.store.atomic import write_text
-from openr_data.store.journal import ReadOnlyJournal
+from openr_data.store.frames import pack_tables
+from openr_data.store.journal import ReadOnlyJournal, item_checksum
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.manifest import Manifest, TableSize
 from openr_data.store.merging import Merged, merge_parts
+from openr_data.store.progress import Progress
 from openr_data.store.read import RunReader
 from openr_data.store.run_dir import open_run
 from openr_data.store.run_record import RunIdentity, RunRecord
@@ -337,6 +343,82 @@ def test_a_merge_that_was_stopped_anywhere_is_done_again(
     assert merged.totals["tokens"] == ITEMS
     assert merged.totals["paid_completions"] == ITEMS
     assert verify_run(out).whole
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from openr_data.store import atomic, merging, shards
+left = int(sys.argv[1])
+def dying(real):
+    def call(*args, **kwargs):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    return call
+atomic.publish = shards.publish = dying(atomic.publish)
+merging._SAVE_SECONDS = 0.0
+merging.merge_parts([Path(name) for name in sys.argv[3:]], Path(sys.argv[2]), render=lambda *_: "card")
+"""
+
+
+@pytest.mark.slow
+def test_a_merge_survives_kill_9(tmp_path: Path, reference: Path) -> None:
+    """Killed before one publication of a file after another, a few at a time, until it comes through."""
+    parts, out = write_parts(tmp_path, 2, completions=1), tmp_path / "run"
+    kills = 0
+    for left in (1, 6, 13, 27):
+        command = [sys.executable, "-c", KILLED, str(left), str(out), *map(str, parts)]
+        kills += subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert kills >= 3
+    merged = merge(parts, out)
+    assert tables_of(out) == tables_of(reference)
+    assert (merged.totals["tokens"], merged.totals["paid_completions"]) == (ITEMS, ITEMS)
+    assert verify_run(out).whole
+    assert not list(out.rglob("*.partial"))
+
+
+def test_memory_does_not_grow_with_the_items(tmp_path: Path) -> None:
+    """Two parts of many small items: checking and merging them takes what it takes for few."""
+
+    def peak(items: int) -> int:
+        identity = replace(IDENTITY, tables=("problems",), shard_items=250)
+        parts = [tmp_path / f"{items}-{index}" for index in (0, 1)]
+        for index, part in enumerate(parts):
+            write_part(part, [], f"{index + 1}/2", total=items, identity=identity)
+            chain = UnitChain()
+            marks = [chain.mark(b"%d" % item) for item in range(items)]
+            values = (
+                (item, marks[item] + pack_tables({"problems": item_tables(item)["problems"]})) for item in range(index, items, 2)
+            )
+            rows = ((item, value, item_checksum(item, value)) for item, value in values)
+            with sqlite3.connect(part / "journal.sqlite") as connection:
+                connection.executemany("INSERT INTO results VALUES (?, ?, ?)", rows)
+            connection.close()
+        tracemalloc.start()
+        merge(parts, tmp_path / f"run-{items}")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert RunReader.open(tmp_path / f"run-{items}").size("problems").rows == items
+        return most
+
+    few, many = peak(1000), peak(8000)
+    assert many < few + 400_000
+
+
+def test_a_million_items_are_remembered_in_a_bitmap() -> None:
+    tracemalloc.start()
+    progress = Progress(500)
+    for item in range(0, 1_000_000, 7):  # of every shard some, as in a part
+        progress.add(item)
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert progress.count == 142_858
+    assert 999_999 in progress
+    assert 999_998 not in progress
+    assert used < 1_000_000
 
 
 def test_usage_errors_have_their_exit_code(tmp_path: Path) -> None:

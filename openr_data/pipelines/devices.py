@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 from openr_data.engines import EngineLimits, EngineSpec
 
@@ -32,6 +33,18 @@ def default_workers(engine: EngineSpec, limits: EngineLimits) -> int:
         return len(limits.base_urls)
     gpus = visible_gpus() if engine.engine in _ON_GPU and limits.device != "cpu" else []
     return max(1, len(gpus) // limits.tensor_parallel if gpus else len(os.sched_getaffinity(0)) // 2)
+
+
+def dealt(addresses: Sequence[str], worker: int, workers: int) -> Sequence[str]:
+    """The servers of one worker: all are dealt out, and where there are fewer than workers, some share one.
+
+    >>> dealt("abc", 0, 2), dealt("abc", 1, 2), dealt("ab", 2, 3), dealt("", 0, 1)
+    ('ac', 'b', 'a', '')
+    """
+    if len(addresses) >= workers or not addresses:
+        return addresses[worker::workers]
+    place = worker % len(addresses)
+    return addresses[place : place + 1]
 
 
 def visible_gpus() -> list[str]:

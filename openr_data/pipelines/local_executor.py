@@ -20,7 +20,7 @@ from openr_data.engines.orphans import Watcher
 from openr_data.errors import Interrupted, OpenRDataError, UsageError
 from openr_data.pipelines.admission import check_early
 from openr_data.pipelines.config import RunOptions
-from openr_data.pipelines.devices import default_workers, worker_environments
+from openr_data.pipelines.devices import dealt, default_workers, worker_environments
 from openr_data.pipelines.merge import merge
 from openr_data.pipelines.parts import Share
 from openr_data.pipelines.plan import Stage
@@ -161,8 +161,7 @@ class _Local:
             shard.end()
 
     def _own_options(self, index: int, share: Share, part: Path) -> list[str]:
-        urls = self._options.limits.base_urls
-        mine = urls[index :: self._job.workers] or urls[index % len(urls) :][:1] if urls else ()
+        mine = dealt(self._options.limits.base_urls, index, self._job.workers)
         run = self._options.out
         reuse = ["--reuse", str(run)] if (run / RUN).exists() else []  # begun by one process: what it paid for is not paid again
         return ["--shard", str(share), "--out", str(part), "--resume", *reuse, *(f"--base-url={url}" for url in mine)]

@@ -78,9 +78,8 @@ def _check(job: SlurmJob) -> None:
             raise UsageError("--slurm export may name variables but not their values: the script must hold no key")
     for word in job.command:
         if _SECRET.search(word):
-            raise UsageError(
-                f"{word.split('=')[0]} holds a key or password, which must not stand in a script; use --api-key-env instead"
-            )
+            name = word.split("=")[0] if word.startswith("--") else "an address"
+            raise UsageError(f"{name} holds a key or password, which must not stand in a script; use --api-key-env instead")
     if re.search(r"\s", str(job.out.resolve())):
         raise UsageError(f"{job.out} has a space in its path, which Slurm's logs cannot have; choose another --out")
 
