@@ -27,7 +27,10 @@ class EngineOptions:
     model: Annotated[str, typer.Option("--model", "-m", help="Local path or Hub name.", rich_help_panel=_PANEL)] = ""
     revision: Annotated[str, typer.Option("--revision", help="Model revision on the Hub.", rich_help_panel=_PANEL)] = ""
     template: Annotated[
-        str, typer.Option("--template", help="Prompt template: auto, builtin, plain, bare, boxed, boxed-user.", rich_help_panel=_PANEL)
+        str,
+        typer.Option(
+            "--template", help="Prompt template: auto, builtin, plain, bare, boxed, boxed-user.", rich_help_panel=_PANEL
+        ),
     ] = "auto"
     dtype: Annotated[
         str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or float64.", rich_help_panel=_PANEL)
