@@ -78,6 +78,7 @@ def test_generate_label_inspect_verify_in_words(run: Run, problems: Path, tmp_pa
     labelled = run("label", tmp_path / "run", "--out", tmp_path / "labeled", "-k", 4, "--filter-rollouts", 0, "--searches", 1)
     assert labelled.code == 0, labelled.err
     assert "6 done, 0 rejected, 0 failed" in labelled.out
+    assert re.search(r"labels\s+\d+ with a first wrong step, \d+ without one, \d+ undecided", labelled.out)
     inspected = run("inspect", tmp_path / "labeled", "--show", 2, "--rollouts", 1)
     assert "label omegaprm" in inspected.out
     assert "reference answer" in inspected.out

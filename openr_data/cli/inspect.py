@@ -17,7 +17,7 @@ from openr_data.cli.console import print_json
 from openr_data.cli.progress import duration
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.inspection import Overview
+    from openr_data.pipelines.inspection import Found, Overview
     from openr_data.store.read import ItemRecords
 
 
@@ -59,10 +59,7 @@ def show_overview(summary: Overview) -> None:
     if summary.first_errors:
         table.add_row("first errors", _counts(summary.first_errors))
         table.add_row("evidence", visible(_counts(summary.reasons)))
-        if summary.judge:
-            table.add_row("judge", visible(_agreement(summary.judge)))
-        if summary.confidence:
-            table.add_row("confidence", _confidence(summary.confidence))
+        add_certainty(table, summary)
         table.add_row("step values", visible(_counts(summary.estimators)))
         table.add_row("per solution", f"{summary.cost_rollouts:.1f} rollouts, {summary.cost_tokens:,.0f} tokens")
     table.add_row("steps", f"{summary.steps:.1f} per solution")
@@ -90,6 +87,14 @@ def show_items(items: Iterator[ItemRecords], limit: int, rollouts: int) -> int:
         if rollouts:
             show_nodes(console, item.nodes, rollouts)
     return shown
+
+
+def add_certainty(table: Table, summary: Overview | Found) -> None:
+    """How far the labels can be relied on, where their method tells."""
+    if summary.judge:
+        table.add_row("judge", _agreement(summary.judge))
+    if summary.confidence:
+        table.add_row("confidence", _confidence(summary.confidence))
 
 
 def _agreement(judge: Mapping[str, int]) -> str:

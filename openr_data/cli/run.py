@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -50,11 +51,24 @@ def show_summary(summary: Summary) -> None:
         if f"{name}_tokens" in summary.totals:
             tokens, drawn = summary.totals[f"{name}_tokens"], summary.totals[f"{name}_completions"]
             table.add_row(f"the {name}", f"{tokens:,} tokens of {drawn:,} completions, in all attempts, apart from these")
+    if summary.rows.get("labeled"):
+        _add_labels(table, summary)
     console.print(table)
     if summary.rejected:
         warn(f"{summary.rejected} rows could not be used: see {summary.out}/rejects.jsonl")
     if summary.failed:
         warn(f"{summary.failed} problems failed: see {summary.out}/failures.jsonl; --resume tries them again")
+
+
+def _add_labels(table: Table, summary: Summary) -> None:
+    from openr_data.cli.inspect import add_certainty
+    from openr_data.pipelines.inspection import found
+
+    labels = found(Path(summary.out))
+    undecided, right = labels.first_errors.get("undecided", 0), labels.first_errors.get("none", 0)
+    wrong = sum(labels.first_errors.values()) - undecided - right
+    table.add_row("labels", f"{wrong:,} with a first wrong step, {right:,} without one, {undecided:,} undecided")
+    add_certainty(table, labels)
 
 
 def show_preview(shown: dict[str, Any], *, as_json: bool) -> None:

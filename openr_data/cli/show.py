@@ -19,7 +19,8 @@ def show_problem(console: Console, problem: Problem) -> None:
 
 
 def show_labeled(console: Console, labeled: LabeledSolution) -> None:
-    """One line per step: its number, value, counts, and text; green before the first error, red from it on.
+    """One line per step: its number, value, counts, and text; green before the first error, red from it on,
+    yellow where that is not certain.
 
     `good` is the probability that the step stands before the first error, where the method has one.
     """
@@ -35,7 +36,7 @@ def show_labeled(console: Console, labeled: LabeledSolution) -> None:
         value = f"{estimate.value:.2f}" if estimate else f"{label.value:.2f}" if label else ""
         counts = f"{label.hits}/{label.rollouts}" if label else ""
         good = (_probability(estimate.good if estimate else None),) if graded else ()
-        table.add_row(f"{mark} {index + 1}", value, counts, *good, visible(step, step_style(labeled.first_error, index)))
+        table.add_row(f"{mark} {index + 1}", value, counts, *good, visible(step, _style(labeled, index)))
     console.print(Text.assemble(("solution ", "bold"), visible(labeled.solution.id), "  ", verdict(labeled.solution)))
     console.print(table)
     cost = labeled.cost
@@ -61,6 +62,10 @@ def show_nodes(console: Console, nodes: tuple[Node, ...], limit: int) -> None:
             style = _VERDICT[rollout.verdict.outcome]
             text = " / ".join(rollout.completion.text.splitlines())
             console.print(Text(f"     {rollout.verdict.outcome:<8}", style=style) + visible(text, "dim"), soft_wrap=True)
+
+
+def _style(labeled: LabeledSolution, index: int) -> str:
+    return step_style(None if labeled.reason == "uncertain" else labeled.first_error, index)
 
 
 def step_style(first_error: int | None, index: int) -> str:

@@ -72,6 +72,21 @@ def overview(path: Path) -> Overview:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a labelling came to; fields as in `Overview`."""
+
+    first_errors: Mapping[str, int]
+    judge: Mapping[str, int]
+    confidence: Mapping[str, float]
+
+
+def found(path: Path) -> Found:
+    """The short form of `overview`, from a few columns."""
+    reader = RunReader.open(path)
+    return Found(_first_errors(reader), _judge(reader), _confidence(reader))
+
+
 def records(path: Path, problem: str = "") -> Iterator[ItemRecords]:
     """The items of a run in order, or the one of that problem id."""
     for item in RunReader.open(path).items():
