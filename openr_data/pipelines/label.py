@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from openr_data.engines import TEMPLATES, EngineSpec, PromptTemplate
-from openr_data.labelers import Second, build_labeler
+from openr_data.labelers import Second, adaptive_labeler, build_labeler, measurement
 from openr_data.pipelines.config import LabelRunConfig, RunOptions
+from openr_data.pipelines.pilot import fit_on_pilot, needs_pilot
 from openr_data.pipelines.plan import Stage, Tables, Tools
 from openr_data.pipelines.solving import graded_solutions
 from openr_data.pipelines.sources import (
@@ -20,10 +22,14 @@ from openr_data.pipelines.sources import (
     label_items,
 )
 from openr_data.pipelines.stage import Summary, run_stage
+from openr_data.problems import Reject
 from openr_data.steps import StepFormat
 from openr_data.store.codecs import labeling_tables
 from openr_data.store.run_record import RunRecord
-from openr_data.types import Labeler, Solution
+from openr_data.types import Labeler, Labeling, Solution
+
+if TYPE_CHECKING:
+    from openr_data.labelers.adaptive import Seen
 
 TABLES = ("labeled", "problems", "nodes", "rollouts")
 
@@ -52,6 +58,7 @@ def label_stage(config: LabelRunConfig) -> Stage[LabelItem]:
         arrow=config.format == "arrow",
         reuse=(config.source.path,) if is_run(config.source) else (),
         engines={name: _second(name, second.spec, separator) for name, second in config.engines.items()},
+        prepare=partial(_fit, config, steps) if needs_pilot(config.label) else None,
     )
 
 
@@ -74,6 +81,21 @@ def template_of(config: LabelRunConfig) -> PromptTemplate:
     return template if config.engine.separator is None else replace(template, separator=config.engine.separator)
 
 
+async def _fit(config: LabelRunConfig, steps: StepFormat, tools: Tools) -> Mapping[str, Any]:
+    """The model of the adaptive labeler, from the first wrong solutions of the input."""
+
+    async def look(item: LabelItem) -> tuple[list[Seen], Labeling]:
+        solutions = await _solutions(config, item, steps, tools)
+        wrong = [solution for solution in solutions if solution.verdict.outcome == "wrong"]
+        return await labeler.observe(item.problem, wrong)
+
+    engine = tools.engine
+    measure = measurement(config.label, engine, tools.grader, config.sampling, steps, engine.pieces, engine.identity)
+    labeler = adaptive_labeler(config.label, measure)
+    items = (item for item in label_items(config, steps) if not isinstance(item, Reject))
+    return await fit_on_pilot(items, look, config.label.pilot)
+
+
 async def _work(config: LabelRunConfig, steps: StepFormat, item: LabelItem, tools: Tools) -> Tables:
     labeling = await _labeler(config, steps, tools)(item.problem, await _solutions(config, item, steps, tools))
     return labeling_tables(item.problem, labeling)
@@ -82,7 +104,7 @@ async def _work(config: LabelRunConfig, steps: StepFormat, item: LabelItem, tool
 def _labeler(config: LabelRunConfig, steps: StepFormat, tools: Tools) -> Labeler:
     engine = tools.engine
     return build_labeler(
-        config.label,
+        replace(config.label, model=tools.prepared.get("model", config.label.model)),
         engine,
         tools.grader,
         config.sampling,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,16 +18,19 @@ Tables = Mapping[str, Sequence[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the work on an item may use. `engines` are the stage's second engines by name: a judge, a prover."""
+    """What the work on an item may use. `engines` are the stage's second engines by name: a judge, a prover. `prepared` is what
+    the stage found out before its first item, as plain JSON.
+    """
 
     engine: RecordingEngine
     grader: OpenGrader
     engines: Mapping[str, RecordingEngine] = field(default_factory=dict)
+    prepared: Mapping[str, Any] = field(default_factory=dict)
 
     def for_item(self, number: int) -> Tools:
         """The same tools for the work on item `number`, whose place is in the order of every engine."""
         others = {name: engine.for_item(number) for name, engine in self.engines.items()}
-        return Tools(self.engine.for_item(number), self.grader, others)
+        return replace(self, engine=self.engine.for_item(number), engines=others)
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,4 @@ class Stage(Generic[Item]):
     arrow: bool = False
     reuse: tuple[Path, ...] = ()
     engines: Mapping[str, EngineSpec] = field(default_factory=dict)
+    prepare: Callable[[Tools], Awaitable[Mapping[str, Any]]] | None = None

@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from openr_data.engines import EngineLimits, LoadedEngine
@@ -65,6 +65,7 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
         tools = Tools(RecordingEngine(engine, journals.log, journals.sources), grader, recording)
         work = Work(stage, options, run, tools, journals)
         try:
+            await work.prepare()
             yield work
         finally:
             work.add_totals()
@@ -136,6 +137,15 @@ class Work:
     def reuse(self, journal: ReadOnlyJournal) -> None:
         """From now on its completions answer equal requests, too; it is closed with the work."""
         self._journals.reuse(journal)
+
+    async def prepare(self) -> None:
+        """What the stage wants to know before its first item; kept in the run's settings."""
+        if self.stage.prepare is None:
+            return
+        async with self.ticking():
+            self.tools = replace(self.tools, prepared=await self.stage.prepare(self.tools))
+        self.run.record.settings |= self.tools.prepared
+        await self.run.save_totals()
 
     async def one(self, number: int, item: Any, mark: bytes = NO_MARK) -> bool:
         """Do item `number` and store it: durable when this returns. False: it could not be done and is set aside.

@@ -2,8 +2,8 @@
 
 A solution with a wrong answer has M prefixes; prefix e, 1 <= e <= M, is the first wrong one. Before e the prefixes are good,
 from e on bad. The success probability V_t of prefix t is one of `LEVELS`. Along the good part log-odds(V) walks slowly; at e it
-drops, mostly to nothing, and stays low. What is seen at prefix t is hits and rollouts, binomial given V_t, and how many of the rollouts
-that reached prefix t repeated the solution's next step: policies repeat a right step more often than a slip.
+drops, mostly to nothing, and stays low. What is seen at prefix t is hits and rollouts, binomial given V_t, and how many of the
+rollouts that reached prefix t repeated the solution's next step: policies repeat a right step more often than a slip.
 
 A bad prefix may keep some of its value (the policy corrects itself): one hit after it then is a hint, not a proof.
 """
@@ -31,9 +31,6 @@ REPEAT_LEVELS: Array = np.array([0.005, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0
 POSITIONS = 8
 """Bins of the prior over the relative position of the first error."""
 
-GOOD, ERROR, AFTER = 0, 1, 2
-"""Rows of `ValueModel.repeats`: a step before the first error, the step that is it, a step after it."""
-
 
 @dataclass(frozen=True)
 class ValueModel:
@@ -42,8 +39,8 @@ class ValueModel:
     Good part: log-odds move by `drift` +- `spread` a step, or with probability `jump` to any level. At the error the value is
     lost with probability `lost`, and else falls to a level at or below, level j below weighted exp(-taper * j) from the lowest
     up. Later it stays with probability `stay`, and else falls again, by `lost_later` and `taper_later`.
-    `position[i]` is the prior weight of bin i of the relative position; `repeats[class][level]` is the probability of a
-    level of `REPEAT_LEVELS` for each class of step.
+    `position[i]` is the prior weight of bin i of the relative position; `repeats` has three rows,
+    for a step before the first error, the step that is it, and a step after it: the probabilities of `REPEAT_LEVELS`.
     """
 
     drift: float = 0.1

@@ -39,4 +39,4 @@ def entropy(p: Array) -> Array:
 
 def remaining(length: int, tokens_per_step: float) -> Array:
     """(M,): the expected tokens of a rollout from each prefix."""
-    return (length - np.arange(length)) * tokens_per_step + OVERHEAD
+    return np.asarray((length - np.arange(length)) * tokens_per_step + OVERHEAD, dtype=float)

@@ -50,11 +50,12 @@ class AdaptiveSearch:
     async def search(self, path: Path, /, *, known_good: int = 0) -> Found:
         """Draw until the finish is reached, nothing is left to learn, the cap is met or the tree's limit is spent."""
         costs = remaining(len(path.steps), tokens_per_step(path))
+        followed = self.inference.follow(len(path.steps), known_good)
         if self.floor:
             await path.draw_each(range(1, len(path.steps)), self.floor)
         drawn = sum(path.drawn[1:])
         while True:
-            posterior = self.inference.posterior(seen(path), known_good)
+            posterior = followed.posterior(seen(path))
             end = self._end(path, posterior, sum(path.drawn[1:]) - (0 if self.floor else drawn))
             depth = None if end else self._next(path, posterior, costs)
             if depth is None:
