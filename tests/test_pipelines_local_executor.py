@@ -135,7 +135,7 @@ def test_ctrl_c_stops_the_workers_and_the_same_command_goes_on(source: Path, ref
     refused = start(source, out, SLOW)
     assert "holds the parts of a run that are not merged yet" in refused.communicate(timeout=60)[1].replace("\n", " ")
     assert refused.returncode == 4
-    resumed = start(source, out, SLOW, "--resume", "--workers", 1)
+    resumed = start(source, out, SLOW, "--resume", "--workers", 1, "--in-flight", 0)
     assert resumed.wait(120) == 0, resumed.communicate()[1]
     resumed.communicate()
     assert data_bytes(out) == data_bytes(reference)
@@ -185,6 +185,41 @@ def test_a_worker_that_never_gets_anywhere_ends_the_run(
     assert said.code == 1
     assert "worker 1/1 was killed 2 times without finishing a problem (SIGKILL); see" in text
     assert "then --resume continues" in text
+
+
+def test_parts_of_another_executor_and_done_ones_cost_nothing(
+    run: Run,  # noqa: F811
+    source: Path,
+    reference: Path,
+    tmp_path: Path,
+) -> None:
+    """One share is done and the other's problems stand in a part of another kind: nothing is generated any more."""
+    out = tmp_path / "run"
+    for index, name in ((1, "shard-00001-of-00002"), (2, "shard-00002-of-00002")):
+        assert run(*command(source, out / "parts" / name, SLOW)[3:], "--shard", f"{index}/2").code == 0
+    (out / "parts" / "shard-00002-of-00002").rename(out / "parts" / "other-1")
+    other = run(*command(source, out, SLOW)[3:], "--executor", "local", "--resume", "--seed", 5)
+    assert (other.code, "was written by a different run" in other.err.replace("\n", " ")) == (4, True)
+    said = run(*command(source, out, SLOW)[3:], "--executor", "local", "--resume", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["tokens"] == 0
+    assert not list(out.rglob("*.log"))
+    assert data_bytes(out) == data_bytes(reference)
+    assert RunRecord.load(out).totals["paid_completions"] == RunRecord.load(reference).totals["paid_completions"]
+
+
+def test_a_second_ctrl_c_ends_workers_at_once(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(source, out, f"{QUICK},latency=0.1,slow=0.5,slow_seconds=600,slots=8")
+    waited(lambda: sum(completions(path) >= 1 for path in out.glob("parts/*/journal.sqlite")) == 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume continues" in said.replace("\n", " ")
+    waited(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers))
 
 
 def test_what_is_wrong_for_every_worker_is_said_once(run: Run, source: Path, tmp_path: Path) -> None:  # noqa: F811

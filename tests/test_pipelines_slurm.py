@@ -108,9 +108,7 @@ def test_what_is_submitted(run: Run, source: Path, tmp_path: Path, bin_path: Pat
     assert second == f"sbatch --parsable --kill-on-invalid-dep=yes --dependency=afterok:41 {out}/slurm/merge.sbatch"
 
 
-@pytest.mark.parametrize(
-    ("notice", "state", "requeued"), [("USR1", "RUNNING", True), ("TERM", "RUNNING", True), ("TERM", "CANCELLED", False)]
-)
+@pytest.mark.parametrize(("notice", "state", "requeued"), [("USR1", "RUNNING", True), ("TERM", "CANCELLED", False)])
 def test_a_task_that_is_told_to_stop_goes_back_to_the_queue_and_on_from_there(
     run: Run,  # noqa: F811
     source: Path,

@@ -13,7 +13,7 @@ from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
 from openr_data.problems import ProblemSource, Reject, source_kind
 from openr_data.store.codecs import plain_config
-from openr_data.store.opening import JOURNAL, directory
+from openr_data.store.opening import JOURNAL, begun_parts, directory
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunIdentity, RunRecord
 
@@ -48,14 +48,20 @@ def check_early(stage: Stage[Any], options: RunOptions, *, in_parts: bool = Fals
         raise RunDirError(f"{options.fork_of} cannot be forked: it is not a run directory, it has no {RUN}")
     directory(options.out, "new" if options.mode != "resume" else "merge" if in_parts else "resume")
     if (options.out / RUN).exists():
-        record = RunRecord.load(options.out)
-        record.compare_share(options.part, options.out)
-        grader = GRADERS[stage.grader](GradingPolicy()).identity
-        known = record.identity["config"].get("engines", {})
-        engines = {name: str(known.get(name, "none")) for name in stage.engines}
-        record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader, engines), options.out)
-    else:
+        RunRecord.load(options.out).compare_share(options.part, options.out)
+    begun = [*([options.out] if (options.out / RUN).exists() else []), *(begun_parts(options.out) if in_parts else [])]
+    for path in begun:
+        _compare(stage, path)
+    if not begun:
         _first_item(stage, strict=options.strict)
+
+
+def _compare(stage: Stage[Any], path: Path) -> None:
+    record = RunRecord.load(path)
+    grader = GRADERS[stage.grader](GradingPolicy()).identity
+    known = record.identity["config"].get("engines", {})
+    engines = {name: str(known.get(name, "none")) for name in stage.engines}
+    record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader, engines), path)
 
 
 def reused(stage: Stage[Any], options: RunOptions) -> tuple[Path, ...]:

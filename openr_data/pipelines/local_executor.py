@@ -31,7 +31,7 @@ from openr_data.pipelines.worker_process import Ended, WorkerProcess
 from openr_data.pipelines.worker_progress import WorkerProgress, joined
 from openr_data.store.atomic import partial_name
 from openr_data.store.lock import DirectoryLock
-from openr_data.store.opening import PARTS
+from openr_data.store.opening import PARTS, begun_parts
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunRecord
 
@@ -99,12 +99,17 @@ class _Local:
         self._stage, self._options, self._job = stage, options, job
         self._parts = options.out / PARTS
         self._shards = [WorkerProgress(share) for share in _shares(self._parts, job.workers)]
-        self._due = deque(self._shards)
+        others = [path for path in begun_parts(options.out) if path not in map(self._part, self._shards)]
+        self._others = others  # of another executor: what they hold is not paid again
+        self._due = deque(shard for shard in self._shards if not _is_done(shard, self._part(shard)))
         self._running: dict[int, WorkerProcess] = {}
         self._faults: list[WorkerFailed] = []
         self._stop = asyncio.Event()
         self._watcher: Watcher | None = None
         self._began = time.monotonic()
+
+    def _part(self, shard: WorkerProgress) -> Path:
+        return self._parts / name_of(shard.share)
 
     async def run(self) -> None:
         """Every share, to its end or to what ended it."""
@@ -144,7 +149,7 @@ class _Local:
             self._judge(shard, ended)
 
     async def _process(self, index: int, environment: Mapping[str, str], shard: WorkerProgress) -> Ended:
-        part = self._parts / name_of(shard.share)
+        part = self._part(shard)
         process = WorkerProcess(
             [*self._job.command, *self._own_options(index, shard.share, part)],
             environment,
@@ -163,7 +168,8 @@ class _Local:
     def _own_options(self, index: int, share: Share, part: Path) -> list[str]:
         mine = dealt(self._options.limits.base_urls, index, self._job.workers)
         run = self._options.out
-        reuse = ["--reuse", str(run)] if (run / RUN).exists() else []  # begun by one process: what it paid for is not paid again
+        begun = [run] if (run / RUN).exists() else []  # by one process
+        reuse = [f"--reuse={path}" for path in (*begun, *self._others)]
         return ["--shard", str(share), "--out", str(part), "--resume", *reuse, *(f"--base-url={url}" for url in mine)]
 
     def _note(self, share: Share, note: str) -> None:
@@ -219,7 +225,7 @@ class _Local:
 
     def _fault(self) -> WorkerFailed:
         """The first one. Parts that were never begun do not stand in the way of the next try."""
-        if not any(self._parts.glob(f"*/{RUN}")):
+        if not begun_parts(self._options.out):
             shutil.rmtree(self._parts)
         return self._faults[0]
 
@@ -228,7 +234,7 @@ class _Local:
         now = self._snapshot(final=True)
         self._options.report(now)
         out = self._options.out
-        merged = merge([self._parts / name_of(shard.share) for shard in self._shards], out, report=self._options.report)
+        merged = merge([*map(self._part, self._shards), *self._others], out, report=self._options.report)
         if not merged.failed:
             remove_parts(self._parts)
         return Summary(
@@ -255,6 +261,18 @@ def _shares(parts: Path, workers: int) -> list[Share]:
     names = [path.name for path in parts.glob("shard-*-of-*") if path.is_dir()] if parts.is_dir() else []
     count = int(names[0].rsplit("-", 1)[1]) if names else workers
     return [Share(index + 1, count) for index in range(count)]
+
+
+def _is_done(shard: WorkerProgress, part: Path) -> bool:
+    """Is there nothing left to do in it? Then no worker, and no model, is started for it."""
+    if not (part / RUN).is_file():
+        return False
+    record, failures = RunRecord.load(part), part / "failures.jsonl"
+    if record.status != "finished" or record.items is None or (failures.is_file() and failures.stat().st_size):
+        return False
+    done = shard.share.size(record.items)
+    shard.past = Snapshot("", done, done, 0, 0, 0, 0, 0, 0.0, before=done)
+    return True
 
 
 def remove_parts(parts: Path) -> None:

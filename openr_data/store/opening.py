@@ -61,10 +61,15 @@ def directory(path: Path, mode: str) -> Path:
     return path
 
 
+def begun_parts(run: Path) -> list[Path]:
+    """The parts in the run's own folder that something may have been done in."""
+    return sorted(path.parent for path in (run / PARTS).glob(f"*/{RUN}"))
+
+
 def _unmerged(path: Path) -> RunDirError:
     return RunDirError(
         f"{path} holds the parts of a run that are not merged yet; continue them with the same --executor and --resume, "
-        f"or merge them with `openr-data merge {path / PARTS}/* --out {path}`"
+        f"or merge them with `openr-data merge {path / PARTS}/*/ --out {path}`"
     )
 
 

@@ -52,8 +52,8 @@ class Part:
         for item, value, crc in self._rows(RESULTS + "WHERE item >= ? ORDER BY item", (start,)):
             if crc != item_checksum(item, value):
                 raise RunDirError(
-                    f"{self.path}: the rows of item {item} are damaged; run part {self.record.part} again with --resume, "
-                    "which makes them from its completions, and merge again"
+                    f"{self.path}: the rows of item {item} are damaged; run `openr-data verify {self.path} --repair`, then part "
+                    f"{self.record.part} again with --resume, which makes them from its completions, and merge again"
                 )
             yield item, value[MARK:]
 
