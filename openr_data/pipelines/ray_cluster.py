@@ -31,7 +31,7 @@ OBJECT_STORE = 100 * 1024 * 1024
 
 CLOSE_SECONDS = 60.0
 REACH_SECONDS = 10.0
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "^", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "^", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _ELSEWHERE = frozenset({"openai", "scripted"})
 """Engines that compute nothing in the worker's own process."""
 
@@ -90,7 +90,7 @@ def _import_ray() -> Any:
         raise UsageError("--executor ray needs Ray: pip install 'openr-data[ray]', or use --executor local")
     if not version("ray").startswith(f"{VERSION}."):
         raise UsageError(f"--executor ray is tested with Ray {VERSION} and found {version('ray')}: pip install 'openr-data[ray]'")
-    os.environ.update(_QUIET)
+    os.environ.update(QUIET)
     import ray
 
     return ray
