@@ -16,6 +16,7 @@ from openr_data.pipelines.generate import generate, generate_stage
 from openr_data.pipelines.label import label
 from openr_data.pipelines.merge import MergeSummary, merge
 from openr_data.pipelines.parts import Marks, Share, content
+from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.sources import GradedItem
 from openr_data.pipelines.stage import run_stage
 from openr_data.problems import ProblemSource
@@ -216,6 +217,16 @@ def test_a_part_of_an_input_without_problems_is_refused_before_it_begins(tmp_pat
     with pytest.raises(InputError, match="holds no problem"):
         generate(exact(ProblemSource(str(path))), share_of(tmp_path / "1", 1, 2))
     assert not (tmp_path / "1" / JOURNAL).exists()
+
+
+def test_a_merge_that_is_interrupted_says_how_it_goes_on(source: ProblemSource, tmp_path: Path) -> None:
+    def interrupted(_: Snapshot) -> None:
+        raise KeyboardInterrupt
+
+    parts = in_shares(exact(source), tmp_path, 2)
+    with pytest.raises(Interrupted, match="the merge was stopped; the same command does the rest"):
+        merge(parts, tmp_path / "run", report=interrupted)
+    assert merge(parts, tmp_path / "run").changed
 
 
 def test_the_summary_says_what_was_merged(source: ProblemSource, tmp_path: Path) -> None:

@@ -163,6 +163,8 @@ def test_what_cannot_stand_in_a_script_is_refused(run: Run, source: Path, tmp_pa
     assert "the script must hold no key" in refused("--slurm", "export=ALL,HF_TOKEN=abc")
     assert "has a space in its path" in refused(out=tmp_path / "a run")
     assert "needs --workers" in refused("--executor", "slurm")
+    (tmp_path / "begun" / "parts" / "shard-00001-of-00003").mkdir(parents=True)
+    assert "was begun in 3 parts: continue it with --workers 3" in refused("--resume", out=tmp_path / "begun")
     assert "leave out --shard" in refused("--shard", "1/2")
     said = refused("--base-url", "http://me:secret@host/v1")
     assert "--base-url holds a key or password" in said

@@ -173,6 +173,14 @@ def test_a_part_that_did_its_failed_items_is_merged_again(tmp_path: Path, refere
     assert tables_of(tmp_path / "run") == tables_of(reference)
 
 
+def test_a_part_whose_worker_was_killed_at_its_start_is_empty(tmp_path: Path, reference: Path) -> None:
+    parts = write_parts(tmp_path, 2)
+    write_part(tmp_path / "more", [], "extra", total=None)
+    (tmp_path / "more" / "journal.sqlite").unlink()
+    merge([*parts, tmp_path / "more"], tmp_path / "run")
+    assert tables_of(tmp_path / "run") == tables_of(reference)
+
+
 def test_a_failure_in_one_part_and_a_result_in_another_is_a_result(tmp_path: Path, reference: Path) -> None:
     parts = write_parts(tmp_path, 2, fail=[3])
     write_part(tmp_path / "more", [3], "extra", total=None)

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column
 
 from openr_data.cli.console import err
-from openr_data.pipelines.progress import PROGRESS_SECONDS, Report, Snapshot
+from openr_data.pipelines.progress import EVERY_SECOND, Report, Snapshot
 
-INTERVAL = float(os.environ.get(PROGRESS_SECONDS, "5"))
+INTERVAL = 1.0 if os.environ.get(EVERY_SECOND) else 5.0
 """Seconds between two JSON lines."""
 
 

@@ -13,6 +13,7 @@ from openr_data.cli.options.executor import ExecutorOptions
 from openr_data.errors import UsageError
 from openr_data.pipelines.admission import check_early
 from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.local_executor import begun_shares
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.slurm import SlurmJob, write_scripts
 
@@ -21,6 +22,9 @@ def write_jobs(stage: Stage[Any], options: RunOptions, how: ExecutorOptions, com
     if options.part or options.fork_of:
         raise UsageError("--executor slurm writes the parts itself: leave out --shard, and give a run to build on with --reuse")
     check_early(stage, options, in_parts=True)
+    begun = begun_shares(options.out)
+    if begun not in {0, how.workers}:
+        raise UsageError(f"{options.out} was begun in {begun} parts: continue it with --workers {begun}")
     scripts = write_scripts(SlurmJob(command, options.out, Path.cwd(), how.workers, tuple(how.slurm or ())))
     if as_json:
         print_json(asdict(scripts))

@@ -98,7 +98,8 @@ class _Local:
     def __init__(self, stage: Stage[Any], options: RunOptions, job: LocalJob) -> None:
         self._stage, self._options, self._job = stage, options, job
         self._parts = options.out / PARTS
-        self._shards = [WorkerProgress(share) for share in _shares(self._parts, job.workers)]
+        count = begun_shares(options.out) or job.workers
+        self._shards = [WorkerProgress(Share(index + 1, count)) for index in range(count)]
         others = [path for path in begun_parts(options.out) if path not in map(self._part, self._shards)]
         self._others = others  # of another executor: what they hold is not paid again
         self._due = deque(shard for shard in self._shards if not _is_done(shard, self._part(shard)))
@@ -256,11 +257,10 @@ def name_of(share: Share) -> str:
     return f"shard-{share.index:05d}-of-{share.count:05d}"
 
 
-def _shares(parts: Path, workers: int) -> list[Share]:
-    """Those that the run was begun with, else one per worker."""
-    names = [path.name for path in parts.glob("shard-*-of-*") if path.is_dir()] if parts.is_dir() else []
-    count = int(names[0].rsplit("-", 1)[1]) if names else workers
-    return [Share(index + 1, count) for index in range(count)]
+def begun_shares(run: Path) -> int:
+    """Into how many shares the run was divided when it was begun; 0: it has no part yet."""
+    names = [path.name for path in (run / PARTS).glob("shard-*-of-*") if path.is_dir()]
+    return int(names[0].rsplit("-", 1)[1]) if names else 0
 
 
 def _is_done(shard: WorkerProgress, part: Path) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openr_data.errors import Interrupted
 from openr_data.pipelines.card import render_words
 from openr_data.pipelines.progress import Report, Snapshot, silent
 from openr_data.store.merging import merge_parts
@@ -50,7 +51,10 @@ def merge(
         seconds = time.monotonic() - began
         report(Snapshot("merge", done, total, 0, 0, 0, 0, 0, seconds, final))
 
-    merged = merge_parts(parts, out, render=render_words, items=items, rejects=rejects, tick=tick)
+    try:
+        merged = merge_parts(parts, out, render=render_words, items=items, rejects=rejects, tick=tick)
+    except KeyboardInterrupt:
+        raise Interrupted("the merge was stopped; the same command does the rest") from None
     tick(merged.items, merged.items, final=True)
     return MergeSummary(
         out=str(out),

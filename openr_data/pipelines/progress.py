@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-PROGRESS_SECONDS = "OPENR_DATA_PROGRESS_SECONDS"
-"""Environment variable: seconds between two lines of progress, where they are read by a program."""
+EVERY_SECOND = "OPENR_DATA_PROGRESS_EVERY_SECOND"
+"""Environment variable: a line of progress every second, for whoever starts workers and shows how they come on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openr_data.pipelines.progress import PROGRESS_SECONDS, Snapshot, read_snapshot
+from openr_data.pipelines.progress import EVERY_SECOND, Snapshot, read_snapshot
 
 _LONGEST_LINE = 1 << 20
 _PATIENCE = 10.0
@@ -51,7 +51,7 @@ class WorkerProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, PROGRESS_SECONDS: "1", **self.environment},
+            env={**os.environ, EVERY_SECOND: "1", **self.environment},
             start_new_session=True,  # Ctrl-C comes to it once, passed on by whoever started it
             limit=_LONGEST_LINE,
         )

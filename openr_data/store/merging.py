@@ -41,7 +41,7 @@ CARD, ARROW = "card", "arrow"
 """Settings of a part: what its run's card says, and whether the tables are wanted as Arrow data sets, too."""
 
 _PAID = "SELECT name, value FROM totals WHERE name IN ('completions', 'tokens')"
-_BATCH = 5000
+_BATCH = 1000
 _SAVE_SECONDS = 2.0
 _BYTES = 4 << 20
 

@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from openr_data.errors import RunDirError, UsageError
-from openr_data.store.journal import FAILURES, RESULTS, connect_to_read, item_checksum
+from openr_data.store.journal import FAILURES, RESULTS, connect_to_read, connect_to_write, item_checksum
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.opening import JOURNAL
 from openr_data.store.run_record import NAME as RUN
@@ -109,8 +109,13 @@ def _open(path: Path, stack: ExitStack) -> Part:
     if not record.part:
         raise RunDirError(f"{path} is a whole run, not a part of one; only what --shard or an --executor wrote can be merged")
     stack.enter_context(DirectoryLock(path))
-    connection = stack.enter_context(closing(connect_to_read(path / JOURNAL, briefly=True)))
+    connection = stack.enter_context(closing(_connect(path / JOURNAL)))
     return Part(path, RunRecord.load(path), connection)
+
+
+def _connect(journal: Path) -> sqlite3.Connection:
+    """A worker that was killed at its start has left no journal: its part is empty."""
+    return connect_to_read(journal, briefly=True) if journal.exists() else connect_to_write(Path(":memory:"))
 
 
 def _allow_files(count: int) -> None:
@@ -161,22 +166,20 @@ def check_parts(parts: Sequence[Part], items: int | None = None) -> Plan:
     if known is not None and known != total:
         raise RunDirError(f"the input has changed: it has {total} items now and had {known} for the parts")
     failed: dict[int, bytes] = {}
-    missing: list[range] = []
-    chain, due = _Chain(), 0
+    missing, chain, due = _Missing(), _Chain(), 0
     for item, rows in groupby(_marks(parts), key=itemgetter(0)):
         held = [(part, mark, done) for _, mark, done, part in rows]
         if item >= total:
             raise RunDirError(f"{held[0][0].path} holds item {item} of a run of {total} items: the input has changed")
         if item > due:
-            missing.append(range(due, item))
+            missing.note(due, item)
             chain.forget()
         _check_item(item, held, chain)
         if not any(done for *_, done in held):
             failed[item] = held[0][0].failure(item)
         due = item + 1
-    if due < total:
-        missing.append(range(due, total))
-    if missing:
+    missing.note(due, total)
+    if missing.count:
         raise _incomplete(parts, missing, total)
     return Plan(total, failed)
 
@@ -189,6 +192,18 @@ def _marks(parts: Iterable[Part]) -> Iterator[tuple[int, bytes, bool, Part]]:
         return ((item, mark, done, part) for item, mark, done in part.marks())
 
     return heapq.merge(*map(of, parts), key=itemgetter(0))
+
+
+class _Missing:
+    """How many items are in no part, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[int] = []
+
+    def note(self, start: int, stop: int) -> None:
+        self.count += stop - start
+        self.first += range(start, min(stop, start + _NAMED - len(self.first)))
 
 
 class _Chain:
@@ -236,12 +251,10 @@ def _same(left: bytes, right: bytes) -> bool:
     return left == right or zlib.decompress(left) == zlib.decompress(right)
 
 
-def _incomplete(parts: Sequence[Part], missing: Sequence[range], total: int) -> RunDirError:
-    count = sum(map(len, missing))
-    first = [item for gap in missing[:_NAMED] for item in gap[:_NAMED]][:_NAMED]
-    named = ", ".join(map(str, first)) + (", ..." if count > len(first) else "")
+def _incomplete(parts: Sequence[Part], missing: _Missing, total: int) -> RunDirError:
+    named = ", ".join(map(str, missing.first)) + (", ..." if missing.count > len(missing.first) else "")
     open_parts = [part for part in parts if part.record.status != "finished"]
     remedy = (
         f"continue part {open_parts[0].record.part} in {open_parts[0].path} with --resume" if open_parts else "give every part"
     )
-    return RunDirError(f"{count} of {total} items are in none of the {len(parts)} parts (item {named}); {remedy}")
+    return RunDirError(f"{missing.count} of {total} items are in none of the {len(parts)} parts (item {named}); {remedy}")
