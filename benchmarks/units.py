@@ -118,21 +118,19 @@ def run_phase(arguments: dict[str, Any]) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def measure(units: int, shards: int, folder: Path) -> list[Phase]:
+def measure(units: int, shards: int, folder: Path) -> Iterator[Phase]:
     """Every phase of `units` units in `shards` parts, one after the other; the first part is killed half way."""
     common = {"units": units, "shards": shards, "folder": str(folder)}
     share = -(-units // shards)
     first = {**common, "kind": "do", "share": f"1/{shards}"}
-    rest = [(f"part {index}", f"{index}/{shards}") for index in range(2, shards + 1)]
-    return [
-        phase("plan", units, {**common, "kind": "plan"}),
-        phase("part 1, killed half way", share // 2, {**first, "die_at": share // 2}, killed=True),
-        phase("part 1, resumed", share - share // 2, {**first, "die_at": 0}),
-        phase("part 1, nothing left", share, {**first, "die_at": 0}),
-        *(phase(name, share, {**common, "kind": "do", "share": each, "die_at": 0}) for name, each in rest),
-        phase("merge", units, {**common, "kind": "merge"}),
-        phase("merge again", units, {**common, "kind": "merge"}),
-    ]
+    yield phase("plan", units, {**common, "kind": "plan"})
+    yield phase("part 1, killed half way", share // 2, {**first, "die_at": share // 2}, killed=True)
+    yield phase("part 1, resumed", share - share // 2, {**first, "die_at": 0})
+    yield phase("part 1, nothing left", share, {**first, "die_at": 0})
+    for index in range(2, shards + 1):
+        yield phase(f"part {index}", share, {**common, "kind": "do", "share": f"{index}/{shards}", "die_at": 0})
+    yield phase("merge", units, {**common, "kind": "merge"})
+    yield phase("merge again", units, {**common, "kind": "merge"})
 
 
 def main() -> None:
