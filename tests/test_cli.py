@@ -248,6 +248,7 @@ def test_estimate_extrapolates_from_a_pilot(run: Run, problems: Path) -> None:
         (("label", "--method", "adaptive", "--finish", "certified", "--cap", 8), "--cap belongs to --finish posterior"),
         (("estimate", "--method", "mips", "--method", "math-shepherd", "--searches", 1), "--method mips or math-shepherd"),
         (("estimate", "--price-per-million-tokens", 1, "--price-per-gpu-hour", 1), "not both"),
+        (("estimate", "--method", "consensus"), "consensus needs a judge"),
         (("estimate", "--gpus", 8), "--gpus needs --price-per-gpu-hour"),
         (("estimate", "--method", "guess"), "there is no labelling method 'guess'"),
     ],

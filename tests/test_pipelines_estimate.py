@@ -20,6 +20,7 @@ from openr_data.pipelines.estimate_pilot import Observed, Trial, sampled
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
 from openr_data.pipelines.metering import Bill
+from openr_data.pipelines.pilot import AT_ONCE
 from openr_data.pipelines.stage import Summary
 from openr_data.problems import ProblemSource
 from openr_data.types import Sampling, Solution, Verdict
@@ -34,7 +35,7 @@ def config_of(source: ProblemSource, script: str = SCRIPT) -> GenerateConfig:
 
 
 def labels_of(methods: Sequence[str] = SOME, **changes: Any) -> dict[str, LabelConfig]:
-    settings = {"rollouts": 4, "filter_rollouts": 8, "searches": 2, "pilot": 0, **changes}
+    settings = {"rollouts": 4, "filter_rollouts": 8, "searches": 2, **changes}
     fit, _ = fitting({method: LabelConfig(method, **settings) for method in methods})
     return fit or {method: LabelConfig(method, **settings) for method in methods}
 
@@ -136,9 +137,9 @@ def test_problems_that_the_engine_refuses_cost_what_they_cost_in_a_run(tmp_path:
         said(source, 6, "context=3")
 
 
-@pytest.mark.parametrize(("total", "tokens"), [(10, 200 * 10 + 20 * 4), (3, 200 * 3 + 20 * 3)])
+@pytest.mark.parametrize(("total", "tokens"), [(1000, 200 * 1000 + 20 * 2 * AT_ONCE), (40, 200 * 40 + 20 * 40)])
 def test_what_is_paid_once_is_not_extrapolated(total: int, tokens: float) -> None:
-    """The model wants 8 solutions; a question has 2 of them, and asking about them costs 20 tokens on top of its label."""
+    """The model wants 100 solutions, 2 of each question: 50 questions, in whole batches, at 20 tokens on top of a label."""
     solution = Solution("p/0", "p", ("a step",), Verdict("wrong", "exact"), tokens=5)
     observed = tuple(
         Observed(
@@ -146,7 +147,7 @@ def test_what_is_paid_once_is_not_extrapolated(total: int, tokens: float) -> Non
         )
         for label, fit, seen in ((100, Bill(1, 10, 3), {"adaptive": 2}), (300, Bill(3, 30, 3), {"adaptive": 2}))
     )
-    result = extrapolated(Trial(observed, 0.0, Bill(), {"adaptive": 8}), total).label["adaptive"]
+    result = extrapolated(Trial(observed, 0.0, Bill(), {"adaptive": 100}), total).label["adaptive"]
     assert result.tokens.expected == pytest.approx(tokens)
     assert result.tokens.high is not None
     assert result.hours is None

@@ -15,6 +15,7 @@ from openr_data.pipelines.config import GenerateConfig
 from openr_data.pipelines.estimate_pilot import Trial, sampled, trial
 from openr_data.pipelines.interval import LEVEL, total_range
 from openr_data.pipelines.metering import Bill
+from openr_data.pipelines.pilot import AT_ONCE, MOST_PROBLEMS
 
 METHODS = tuple(method for method in LABELERS if method not in NEEDED_ENGINE)
 """The methods that can do without a second engine."""
@@ -135,6 +136,8 @@ def estimate(
     """
     prices.checked()
     for label in labels.values():
+        if label.method in NEEDED_ENGINE:
+            raise UsageError(f"estimate works with one engine, and {label.method} needs a {NEEDED_ENGINE[label.method]} as well")
         label.checked(METHODS)
     problems, total = sampled(config.source, pilot, config.sampling.seed)
     return extrapolated(asyncio.run(trial(config, labels, limits, problems)), total, prices)
@@ -176,10 +179,12 @@ def extrapolated(done: Trial, total: int, prices: Prices = FREE) -> Estimate:
 
 
 def _fitted(done: Trial, method: str, total: int) -> int:
-    """On how many problems a run fits the method's model: as many as hold the solutions that it wants. That is paid once."""
+    """How many problems a run looks at to fit the method's model: batches, until they hold the solutions that it wants."""
     wanted = done.wanted.get(method, 0)
     seen = fmean(one.seen.get(method, 0) for one in done.observed)
-    return min(total, ceil(wanted / seen)) if wanted and seen else 0
+    needed = wanted / seen if seen else inf
+    batches = ceil(min(needed, MOST_PROBLEMS * wanted) / AT_ONCE)
+    return min(total, batches * AT_ONCE)
 
 
 def _range(values: Sequence[float], population: int, *, known: bool) -> Range:

@@ -6,6 +6,7 @@ Knows no totals and no prices. Methods share their rollouts, so the pilot stays 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -19,6 +20,7 @@ from openr_data.graders import GRADERS, GradingPolicy, OpenGrader, grades_itself
 from openr_data.labelers import LabelConfig, MonteCarlo, adaptive_labeler, build_labeler, measurement
 from openr_data.pipelines.config import GenerateConfig
 from openr_data.pipelines.metering import Bill, Key, Memo, Meter, tokens_per_second
+from openr_data.pipelines.pilot import needs_pilot
 from openr_data.pipelines.solving import sample_solutions
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.steps import StepFormat
@@ -94,13 +96,15 @@ async def trial(
         steps = TEMPLATES[template.name].steps if spans and config.engine.separator is None else template.steps
         pilot = _Pilot(config, labels, memo, grader, steps)
         warm = await pilot.warm_up(problems[0])
+        began = time.thread_time()
         solved = await concurrently([pilot.solve(problem) for problem in problems])
         if not any(one.solutions for one in solved):
             raise EngineError(f"no problem of the pilot could be done: {solved[0].failed}")
-        fitted = {method: await pilot.fit(method, solved) for method in labels if fits_model(labels[method])}
+        fitted = {method: await pilot.fit(method, solved) for method in labels if needs_pilot(labels[method])}
         observed = await concurrently([pilot.observe(place, one, fitted) for place, one in enumerate(solved)])
         wanted = {method: labels[method].pilot for method in fitted}
-        return Trial(tuple(observed), tokens_per_second(memo.draws[warm:], engine.slots), memo.drawn, wanted)
+        speed = min(tokens_per_second(memo.draws[warm:], engine.slots), _asked(observed) / max(time.thread_time() - began, 1e-9))
+        return Trial(tuple(observed), speed, memo.drawn, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,10 @@ class _Solved:
     solutions: tuple[Solution, ...]
     meter: Meter
     failed: str
+
+    @property
+    def wrong(self) -> list[Solution]:
+        return [solution for solution in self.solutions if solution.verdict.outcome == "wrong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,7 @@ class _Pilot:
         """As a run does it, with what is there."""
         meters = [Meter(self.memo, owned=one.meter.paid) for one in solved]
         observers = [adaptive_labeler(self.labels[method], self._measure(method, meter)) for meter in meters]
-        work = [_refusal(each.observe(one.problem, one.solutions)) for each, one in zip(observers, solved, strict=True)]
+        work = [_refusal(each.observe(one.problem, one.wrong)) for each, one in zip(observers, solved, strict=True)]
         seen = [result[0] if result else [] for result, _ in await concurrently(work)]
         model = fitted_model(list(chain.from_iterable(seen))[: self.labels[method].pilot])
         return _Fitted(replace(self.labels[method], model=model), [len(each) for each in seen], meters)
@@ -186,15 +194,15 @@ class _Pilot:
         return (await _refusal(labeler(solved.problem, solved.solutions)))[1]
 
 
-def fits_model(label: LabelConfig) -> bool:
-    """Whether a run fits a model first."""
-    return label.method == "adaptive" and label.finish == "posterior" and label.pilot > 0 and not label.model
-
-
 def fitted_model(seen: Sequence[Seen]) -> str:
     from openr_data.labelers.adaptive import fit
 
     return json.dumps(fit(seen).to_json())
+
+
+def _asked(observed: Sequence[Observed]) -> int:
+    """The tokens that all methods together asked for. However fast the engine, labelling them takes this thread its time."""
+    return sum(bill.tokens for one in observed for bill in (one.generate, *one.label.values(), *one.fit.values()))
 
 
 def _without(paid: Mapping[Key, int], other: Mapping[Key, int]) -> dict[Key, int]:
