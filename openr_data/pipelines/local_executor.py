@@ -143,10 +143,9 @@ class _Local:
         """One engine's place: one share after the other, as long as there are any."""
         while self._due and not self._stop.is_set():
             shard = self._due.popleft()
-            while not self._stop.is_set():
+            ended = await self._process(index, environment, shard)
+            while ended.killed and not self._stop.is_set() and self._again(shard, ended):
                 ended = await self._process(index, environment, shard)
-                if not ended.killed or self._stop.is_set() or not self._again(shard, ended):
-                    break
             self._judge(shard, ended)
 
     async def _process(self, index: int, environment: Mapping[str, str], shard: WorkerProgress) -> Ended:
