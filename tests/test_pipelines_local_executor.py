@@ -20,9 +20,10 @@ from test_cli import Run, run  # noqa: F401  (a fixture)
 from test_pipelines_stage import data_bytes, write_problems
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.errors import OpenRDataError
+from openr_data.errors import OpenRDataError, UsageError
 from openr_data.pipelines import devices, local_executor
 from openr_data.pipelines.devices import default_workers, worker_environments
+from openr_data.pipelines.local_executor import LocalJob
 from openr_data.pipelines.parts import Share
 from openr_data.pipelines.progress import Snapshot, read_snapshot
 from openr_data.pipelines.worker_progress import WorkerProgress, joined
@@ -251,6 +252,35 @@ def test_problems_that_failed_keep_their_parts_and_are_tried_again(run: Run, sou
     said = run(*command(source, out, script)[3:], "--executor", "local", "--workers", 2, "--json", "--resume")
     assert said.code == 0, said.err
     assert json.loads(said.out)["failed"] == failed
+
+
+def test_a_worker_is_told_all_that_the_run_was_told(
+    run: Run,  # noqa: F811
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[LocalJob] = []
+
+    def taken(stage: Any, options: Any, job: LocalJob) -> Any:
+        given.append(job)
+        raise UsageError("only looked at")
+
+    monkeypatch.setattr(local_executor, "run_local", taken)
+    odd = ("--stop", "a b", "--stop", "--", "--temperature", "0.5", "--strict", "--limit", 7, "--in-flight", 3, "-n", 2)
+    arguments = [*command(source, tmp_path / "run", QUICK)[3:], *odd]
+    urls = ("--base-url", "http://a/v1", "--base-url", "http://b/v1")
+    said = run(*arguments, *urls, "--executor", "local", "--workers", 3, "--resume")
+    assert (said.code, said.err.strip()) == (2, "error: only looked at")
+    (job,) = given
+    assert job.workers == 3
+    words = job.command[3:]
+    assert not {"--executor=local", "--workers=3", "--resume"} & set(words)
+    assert not any("http" in word or str(tmp_path / "run") in word for word in words)
+    assert {"--stop=a b", "--stop=--", "--strict", "--in-flight=3"} <= set(words)
+    alone = json.loads(run(*arguments, "--dry-run", "--json").out)
+    worker = json.loads(run(*words, "--out", tmp_path / "part", "--shard", "1/3", "--dry-run", "--json").out)
+    assert worker == alone
 
 
 def test_each_worker_gets_its_own_gpus_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
