@@ -143,8 +143,8 @@ class Dispatcher:
     async def _follow(self, member: _Member) -> None:
         """Turn after turn with one worker, until it is lost."""
         while not member.lost:
-            units, reuse = self._give(member), self._orphans[member.told :]
-            member.told = len(self._orphans)
+            everything = member.again
+            units, reuse = self._give(member)
             try:
                 answer = await member.hand.turn(units, reuse)
             except Away:
@@ -152,18 +152,19 @@ class Dispatcher:
             except Gone as gone:
                 await self._mourn(member, EngineError(f"{member.hand.name} was lost and did not come back: {gone}"))
             else:
-                await self._take(member, answer)
+                await self._take(member, answer, everything=everything)
             self._look()
 
-    def _give(self, member: _Member) -> list[Unit]:
+    def _give(self, member: _Member) -> tuple[list[Unit], list[str]]:
+        """What it is to do now, and the parts to reuse: what is new, or everything to one that may know nothing."""
         new = []
         while len(member.unfinished) < member.room and (unit := self._next()) is not None:
             member.unfinished[unit.number] = unit
             new.append(unit)
-        if member.again:
-            member.again = False
-            return list(member.unfinished.values())
-        return new
+        told, member.told = 0 if member.again else member.told, len(self._orphans)
+        units = list(member.unfinished.values()) if member.again else new
+        member.again = False
+        return units, self._orphans[told:]
 
     def _next(self) -> Unit | None:
         if self._stop.is_set():
@@ -174,10 +175,11 @@ class Dispatcher:
         self._exhausted = unit is None
         return unit
 
-    async def _take(self, member: _Member, answer: Answer) -> None:
+    async def _take(self, member: _Member, answer: Answer, *, everything: bool) -> None:
         if answer.life != member.life:
             member.earlier.update(member.counts)
-            member.life, member.again, member.told = answer.life, bool(member.unfinished), 0
+            member.again = bool(member.life) and not everything
+            member.life = answer.life
         member.away_since, member.warned = None, False
         member.room, member.counts = answer.room, answer.counts
         for number in answer.done:
