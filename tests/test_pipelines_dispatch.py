@@ -139,7 +139,7 @@ def test_failures_are_counted_over_all_workers() -> None:
 
     dispatcher, _ = dispatch(6, Failing("one"), Failing("two"), max_failures=6)
     assert (dispatcher.done, dispatcher.failed) == (0, 6)
-    with pytest.raises(TooManyFailures, match="6 problems failed, the last one so: too long"):
+    with pytest.raises(TooManyFailures, match=r"[67] problems failed, the last one so: too long"):
         dispatch(20, Failing("one"), Failing("two"), max_failures=5)
 
 
