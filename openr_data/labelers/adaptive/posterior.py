@@ -6,7 +6,6 @@ model's grid. Knows counts, not rollouts.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +13,9 @@ import numpy as np
 from openr_data.labelers.adaptive.model import LEVELS, REPEAT_LEVELS, Array, ValueModel
 
 SIZE = len(LEVELS)
-_BOTH = np.concatenate([LEVELS, LEVELS])
-_LOG, _LOG_NOT = np.log(_BOTH), np.log1p(-_BOTH)
+_LOG, _LOG_NOT = np.log(LEVELS), np.log1p(-LEVELS)
 _LOG_REPEAT, _LOG_NOT_REPEAT = np.log(REPEAT_LEVELS), np.log1p(-REPEAT_LEVELS)
-_ONES = np.ones(2 * SIZE)
-_KEPT = 128
+_ONES = np.ones(3 * SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,11 @@ class Posterior:
 
 
 class Inference:
-    """Posteriors under one model. The transition matrices of a length are made once and kept for the lengths last used."""
+    """Posteriors under one model."""
 
     def __init__(self, model: ValueModel) -> None:
         self.model = model
-        self._kept: OrderedDict[tuple[int, int], Array] = OrderedDict()
+        self._moves = _moves(model)
 
     def posterior(self, seen: Seen, known_good: int = 0) -> Posterior:
         """The posterior of a solution of M = len(seen.hits) steps with a wrong answer; `known_good` steps are surely right."""
@@ -72,89 +69,77 @@ class Inference:
 
     def follow(self, length: int, known_good: int = 0) -> Followed:
         """The same for a solution that is seen again and again: only what changed is computed anew."""
-        return Followed(self.model, self._transitions(length, known_good))
-
-    def _transitions(self, length: int, known_good: int) -> Array:
-        """(length - 1, 2L, 2L): from (good, bad) levels of a prefix to those of the next one."""
-        key = (length, known_good)
-        if key not in self._kept:
-            self._kept[key] = self._make(length, known_good)
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def _make(self, length: int, known_good: int) -> Array:
-        model, steps = self.model, np.zeros((length - 1, 2 * SIZE, 2 * SIZE))
-        prior = np.where(np.arange(1, length + 1) <= known_good, 0.0, model.prior(length))
-        left = np.cumsum(prior[::-1])[::-1]
-        hazard = (prior / np.maximum(left, 1e-300))[: length - 1, None, None]
-        steps[:, :SIZE, :SIZE] = (1 - hazard) * model.walk
-        steps[:, :SIZE, SIZE:] = hazard * model.drop
-        steps[:, SIZE:, SIZE:] = model.decay
-        return steps
+        return Followed(self.model, self._moves, hazards(self.model, length, known_good))
 
 
 class Followed:
-    """One solution under inference: the sums before and behind each prefix are kept, and redone only where evidence came in."""
+    """One solution under inference: the sums before and behind each prefix are kept, and redone only where evidence came in.
 
-    def __init__(self, model: ValueModel, transitions: Array) -> None:
-        count = len(transitions)
-        self._model, self._transitions, self._steps = model, transitions, transitions.copy()
-        self._seen = Seen(*(np.zeros(count + 1) for _ in range(4)))
-        self._levels = np.ones((count + 1, 2 * SIZE))
-        self._repeats = np.ones((3, count + 1))
-        self._forward, self._backward = np.zeros((count + 1, 2 * SIZE)), np.ones((count + 1, 2 * SIZE))
-        self._sum_forward(0)
-        self._sum_backward(count - 1)
+    Of a prefix and its next step there are three cases, L levels each: both are good, the step is the first error, or the prefix
+    is bad. `_seen_as[t]` is what was seen of prefix t and its next step in each of them, and the prior of the step.
+    """
+
+    def __init__(self, model: ValueModel, moves: Array, hazard: Array) -> None:
+        self._model, self._moves = model, moves
+        self._prior = np.stack([1 - hazard, hazard, np.ones(len(hazard))], 1)
+        self._seen = Seen(*(np.zeros(len(hazard)) for _ in range(4)))
+        self._seen_as = np.repeat(self._prior, SIZE, 1)
+        self._before, self._behind = np.zeros((2, len(hazard), 3 * SIZE))
+        self._before[0, : 2 * SIZE] = self._behind[-1] = 1.0
+        self._sum_up(0, len(hazard) - 1)
 
     def posterior(self, seen: Seen) -> Posterior:
         """Given all that was seen by now."""
         self._take_in(seen)
-        joint = self._forward * self._backward
-        joint /= joint.sum(1, keepdims=True)
-        good = joint[:, :SIZE].sum(1)
-        good[0] = 1.0
-        return Posterior(good - np.append(good[1:], 0.0), good, joint[:, :SIZE] @ LEVELS, joint[:, SIZE:] @ LEVELS)
+        joint = self._before * self._seen_as * self._behind
+        joint /= (joint @ _ONES)[:, None]
+        cases = joint.reshape(-1, 3, SIZE)
+        first = cases[:, 1].sum(1)
+        first /= first.sum()
+        good = np.minimum(first[::-1].cumsum()[::-1], 1.0)
+        return Posterior(first, good, cases[:, :2].sum(1) @ LEVELS, cases[:, 2] @ LEVELS)
 
     def _take_in(self, seen: Seen) -> None:
-        values = np.flatnonzero((seen.hits != self._seen.hits) | (seen.decided != self._seen.decided))
-        steps = np.flatnonzero((seen.tried != self._seen.tried) | (seen.repeated != self._seen.repeated))
-        self._seen = seen
-        self._levels[values] = level_likelihood(seen.hits[values], seen.decided[values])
-        self._repeats[:, steps] = repeat_likelihood(self._model, seen.repeated[steps], seen.tried[steps])
-        changed = sorted({int(t) - 1 for t in values} | {int(t) for t in steps if t < len(self._steps)})
-        if not changed:
+        was, self._seen = self._seen, seen
+        new = (
+            (seen.hits != was.hits) | (seen.decided != was.decided) | (seen.tried != was.tried) | (seen.repeated != was.repeated)
+        )
+        changed = np.flatnonzero(new)
+        if not len(changed):
             return
-        for t in changed:
-            if t >= 0:
-                self._weigh(t)
-        self._sum_forward(max(changed[0], 0))
-        self._sum_backward(changed[-1])
+        levels = level_likelihood(seen.hits[changed], seen.decided[changed])
+        steps = self._prior[changed] * repeat_likelihood(self._model, seen.repeated[changed], seen.tried[changed]).T
+        self._seen_as[changed] = (steps[:, :, None] * levels[:, None, :]).reshape(len(changed), -1)
+        self._sum_up(int(changed[0]), int(changed[-1]))
 
-    def _weigh(self, t: int) -> None:
-        """The transition from prefix t, weighted with what was seen of that step and behind it."""
-        step, good, error, after = self._steps[t], *self._repeats[:, t]
-        np.multiply(self._transitions[t], self._levels[t + 1], out=step)
-        step[:SIZE, :SIZE] *= good
-        step[:SIZE, SIZE:] *= error
-        step[SIZE:, SIZE:] *= after
+    def _sum_up(self, first: int, last: int) -> None:
+        """Anew what stands behind the first prefix that changed, and what stands before the last one."""
+        for t in range(first, len(self._before) - 1):
+            moved = (self._before[t] * self._seen_as[t]) @ self._moves
+            np.divide(moved, moved @ _ONES, out=self._before[t + 1])
+        for t in range(last, 0, -1):
+            moved = self._moves @ (self._behind[t] * self._seen_as[t])
+            np.divide(moved, moved @ _ONES, out=self._behind[t - 1])
 
-    def _sum_forward(self, start: int) -> None:
-        if start == 0:
-            self._forward[0, :SIZE] = self._levels[0, :SIZE]
-        for t in range(start, len(self._steps)):
-            moved = self._forward[t] @ self._steps[t]
-            self._forward[t + 1] = moved / (moved @ _ONES)
 
-    def _sum_backward(self, start: int) -> None:
-        for t in range(start, -1, -1):
-            moved = self._steps[t] @ self._backward[t + 1]
-            self._backward[t] = moved / (moved @ _ONES)
+def hazards(model: ValueModel, length: int, known_good: int = 0) -> Array:
+    """(length,): the prior probability that prefix t + 1 is the first wrong one if prefix t is good; 1 for the last."""
+    prior = np.where(np.arange(1, length + 1) <= known_good, 0.0, model.prior(length))
+    left = np.cumsum(prior[::-1])[::-1]
+    hazard = prior / np.where(left > 0, left, 1.0)
+    hazard[-1] = 1.0
+    return np.asarray(hazard)
+
+
+def _moves(model: ValueModel) -> Array:
+    """(3L, 3L): from the cases of a prefix to those of the next one. A good prefix comes to two cases, of which its step chooses."""
+    nothing = np.zeros((SIZE, SIZE))
+    rows = ([model.walk, model.walk, nothing], [nothing, nothing, model.drop], [nothing, nothing, model.decay])
+    return np.block([list(row) for row in rows])
 
 
 def level_likelihood(hits: Array, decided: Array) -> Array:
-    """(..., 2L): the likelihood of each level, good and bad alike, up to a factor of the prefix."""
+    """(..., L): the likelihood of each level, up to a factor of the prefix."""
     logs = hits[..., None] * _LOG + (decided - hits)[..., None] * _LOG_NOT
     return np.asarray(np.exp(logs - logs.max(-1, keepdims=True)))
 
