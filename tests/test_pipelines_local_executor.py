@@ -209,6 +209,25 @@ def test_parts_of_another_executor_and_done_ones_cost_nothing(
     assert RunRecord.load(out).totals["paid_completions"] == RunRecord.load(reference).totals["paid_completions"]
 
 
+def test_a_pilot_is_made_by_one_worker_and_read_by_the_others(
+    run: Run,  # noqa: F811
+    reference: Path,
+    tmp_path: Path,
+) -> None:
+    def label(out: Path, *more: object) -> dict[str, Any]:
+        method = ("--method", "adaptive", "--fit-pilot", 4, "--grader", "exact", "--shard-size", 4, "--limit", 10)
+        said = run("label", reference, "--engine", "scripted", "--script", QUICK, "--out", out, *method, "--json", *more)
+        assert said.code == 0, said.err
+        return dict(json.loads(said.out))
+
+    label(tmp_path / "alone")
+    label(tmp_path / "workers", "--executor", "local", "--workers", 2)
+    assert data_bytes(tmp_path / "workers") == data_bytes(tmp_path / "alone")
+    alone, workers = RunRecord.load(tmp_path / "alone"), RunRecord.load(tmp_path / "workers")
+    assert workers.totals["paid_completions"] == alone.totals["paid_completions"]
+    assert workers.settings == alone.settings
+
+
 def test_a_second_ctrl_c_ends_workers_at_once(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = start(source, out, f"{QUICK},latency=0.1,slow=0.5,slow_seconds=600,slots=8")

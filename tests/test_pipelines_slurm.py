@@ -15,6 +15,8 @@ from test_pipelines_stage import data_bytes, write_problems
 
 from openr_data.errors import UsageError
 from openr_data.pipelines.slurm import SlurmJob, write_scripts
+from openr_data.store.atomic import write_checked_json
+from openr_data.store.run_record import PREPARED
 
 ITEMS = 12
 QUICK = "error=0.1,recovery=0"
@@ -106,6 +108,27 @@ def test_what_is_submitted(run: Run, source: Path, tmp_path: Path, bin_path: Pat
     first, second = (tmp_path / "notes").read_text().splitlines()
     assert first == f"sbatch --parsable {out}/slurm/array.sbatch"
     assert second == f"sbatch --parsable --kill-on-invalid-dep=yes --dependency=afterok:41 {out}/slurm/merge.sbatch"
+
+
+def test_where_a_pilot_is_made_the_first_task_comes_first(tmp_path: Path, bin_path: Path) -> None:
+    words = [sys.executable, "-c", "import sys; print(sys.argv[1:], file=sys.stderr)"]
+    scripts = write_scripts(SlurmJob(words, tmp_path / "run", tmp_path, 3, first_alone=True))
+    submit = ["bash", str(scripts.submit)]
+    submitted = subprocess.run(submit, env=environment(bin_path), capture_output=True, text=True, check=True)
+    assert "array job 41:42, then merge job 43" in submitted.stdout
+    first, rest, merge = (tmp_path / "notes").read_text().splitlines()
+    assert first == f"sbatch --parsable --array=1 {scripts.array}"
+    assert rest == f"sbatch --parsable --array=2-3 --kill-on-invalid-dep=yes --dependency=afterok:41 {scripts.array}"
+    assert "--dependency=afterok:41:42 " in merge
+    early = task(tmp_path / "run", bin_path, 2)
+    assert "task 1 has to come first" in early.communicate()[1]
+    assert early.returncode == 1
+    part = tmp_path / "run" / "parts" / "shard-00001-of-00003"
+    part.mkdir(parents=True)
+    write_checked_json(part / "run.json", {"settings": {PREPARED: True}})
+    later, again = task(tmp_path / "run", bin_path, 2), task(tmp_path / "run", bin_path, 1)
+    assert f"'--reuse', '{part}'" in later.communicate()[1]
+    assert "--reuse" not in again.communicate()[1]
 
 
 @pytest.mark.parametrize(("notice", "state", "requeued"), [("USR1", "RUNNING", True), ("TERM", "CANCELLED", False)])

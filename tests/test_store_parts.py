@@ -268,6 +268,26 @@ def test_an_item_with_other_records_in_two_parts_is_refused(tmp_path: Path) -> N
     assert "item 5 has other records in" in text
 
 
+def test_parts_made_under_another_model_are_refused(tmp_path: Path) -> None:
+    """A worker that fitted a model of its own has made labels that do not belong with the others'."""
+
+    def part(name: str, share: str, settings: Mapping[str, Any], item: int) -> Path:
+        async def attempt() -> None:
+            async with open_run(tmp_path / name, IDENTITY, part=share, settings=settings) as run:
+                await run.finish_item(item, item_tables(item))
+                await run.complete(2)
+                await run.close("finished")
+
+        asyncio.run(attempt())
+        return tmp_path / name
+
+    one = part("a", "1/2", {"model": "x", "arrow": True}, 0)
+    text = refusal([one, part("b", "2/2", {"model": "y"}, 1)], tmp_path / "run")
+    assert "were made under another model: run one of them again" in text
+    merge([part("c", "2/2", {"separator": "", "arrow": False}, 1), one], tmp_path / "run")
+    assert RunRecord.load(tmp_path / "run").settings == {"model": "x", "separator": ""}
+
+
 def test_damaged_rows_are_named_and_the_part_makes_them_again(tmp_path: Path, reference: Path) -> None:
     parts, out = write_parts(tmp_path, 2), tmp_path / "run"
     with sqlite3.connect(parts[1] / "journal.sqlite") as connection:

@@ -25,7 +25,9 @@ def write_jobs(stage: Stage[Any], options: RunOptions, how: ExecutorOptions, com
     begun = begun_shares(options.out)
     if begun not in {0, how.workers}:
         raise UsageError(f"{options.out} was begun in {begun} parts: continue it with --workers {begun}")
-    scripts = write_scripts(SlurmJob(command, options.out, Path.cwd(), how.workers, tuple(how.slurm or ())))
+    scripts = write_scripts(
+        SlurmJob(command, options.out, Path.cwd(), how.workers, tuple(how.slurm or ()), stage.prepare is not None)
+    )
     if as_json:
         print_json(asdict(scripts))
         return
@@ -34,3 +36,5 @@ def write_jobs(stage: Stage[Any], options: RunOptions, how: ExecutorOptions, com
     console.print("which runs", markup=False)
     console.print(f"  sbatch {shlex.quote(str(scripts.array))}", markup=False, soft_wrap=True)
     console.print(f"  sbatch --dependency=afterok:ARRAY_JOB {shlex.quote(str(scripts.merge))}", markup=False, soft_wrap=True)
+    if stage.prepare is not None and how.workers > 1:
+        console.print("the first task before the others, as it fits the model that all use", markup=False)

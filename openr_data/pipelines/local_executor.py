@@ -33,7 +33,7 @@ from openr_data.store.atomic import partial_name
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.opening import PARTS, begun_parts
 from openr_data.store.run_record import NAME as RUN
-from openr_data.store.run_record import RunRecord
+from openr_data.store.run_record import PREPARED, RunRecord
 
 MAX_RESTARTS = 3
 """How often a worker is started again without having finished a problem in between."""
@@ -103,9 +103,11 @@ class _Local:
         others = [path for path in begun_parts(options.out) if path not in map(self._part, self._shards)]
         self._others = others  # of another executor: what they hold is not paid again
         self._due = deque(shard for shard in self._shards if not _is_done(shard, self._part(shard)))
+        self._first_alone = stage.prepare is not None and self._shards[0] in self._due
         self._running: dict[int, WorkerProcess] = {}
         self._faults: list[WorkerFailed] = []
         self._stop = asyncio.Event()
+        self._prepared = asyncio.Event()
         self._watcher: Watcher | None = None
         self._began = time.monotonic()
 
@@ -140,13 +142,27 @@ class _Local:
             await asyncio.gather(passing, ticking, return_exceptions=True)
 
     async def _slot(self, index: int, environment: Mapping[str, str]) -> None:
-        """One engine's place: one share after the other, as long as there are any."""
+        """One engine's place: one share after the other, as long as there are any.
+
+        What is found out before the first item (a pilot) is found out by the first worker alone, and the others read it there.
+        """
+        if self._due and self._due[0] is not self._shards[0]:
+            await self._prepared.wait()
         while self._due and not self._stop.is_set():
             shard = self._due.popleft()
             ended = await self._process(index, environment, shard)
             while ended.killed and not self._stop.is_set() and self._again(shard, ended):
                 ended = await self._process(index, environment, shard)
             self._judge(shard, ended)
+            self._release()
+
+    def _release(self) -> None:
+        """Let the other workers begin as soon as the first one has prepared the run; without it they have nothing to do."""
+        if not self._first_alone or _is_prepared(self._part(self._shards[0])):
+            self._prepared.set()
+        elif self._faults or self._stop.is_set():
+            self._due.clear()
+            self._prepared.set()
 
     async def _process(self, index: int, environment: Mapping[str, str], shard: WorkerProgress) -> Ended:
         part = self._part(shard)
@@ -169,7 +185,8 @@ class _Local:
         mine = dealt(self._options.limits.base_urls, index, self._job.workers)
         run = self._options.out
         begun = [run] if (run / RUN).exists() else []  # by one process
-        reuse = [f"--reuse={path}" for path in (*begun, *self._others)]
+        first = [self._part(self._shards[0])] if self._stage.prepare is not None and share.index > 1 else []
+        reuse = [f"--reuse={path}" for path in (*begun, *self._others, *first)]
         return ["--shard", str(share), "--out", str(part), "--resume", *reuse, *(f"--base-url={url}" for url in mine)]
 
     def _note(self, share: Share, note: str) -> None:
@@ -212,6 +229,7 @@ class _Local:
 
     async def _tick(self) -> None:
         while True:
+            self._release()
             self._options.report(self._snapshot())
             await asyncio.sleep(TICK)
 
@@ -260,6 +278,10 @@ def begun_shares(run: Path) -> int:
     """Into how many shares the run was divided when it was begun; 0: it has no part yet."""
     names = [path.name for path in (run / PARTS).glob("shard-*-of-*") if path.is_dir()]
     return int(names[0].rsplit("-", 1)[1]) if names else 0
+
+
+def _is_prepared(part: Path) -> bool:
+    return (part / RUN).is_file() and PREPARED in RunRecord.load(part).settings
 
 
 def _is_done(shard: WorkerProgress, part: Path) -> bool:

@@ -33,7 +33,7 @@ MAX_REQUEUES = 500
 @dataclass(frozen=True, slots=True)
 class SlurmJob:
     """`command` does the whole run in one process, without --out and --resume, from the directory `home`; `options` are for
-    sbatch, without their dashes (`time=04:00:00`).
+    sbatch, without their dashes (`time=04:00:00`). `first_alone`: the first task finds out what the others have to know.
     """
 
     command: Sequence[str]
@@ -41,6 +41,7 @@ class SlurmJob:
     home: Path
     tasks: int
     options: Sequence[str] = ()
+    first_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def write_scripts(job: SlurmJob) -> Scripts:
     scripts = Scripts(folder / "array.sbatch", folder / "merge.sbatch", folder / "submit.sh")
     write_text(scripts.array, _array(job, out, folder))
     write_text(scripts.merge, _merge(job, out, folder))
-    write_text(scripts.submit, _submit(scripts))
+    write_text(scripts.submit, _submit(job, scripts))
     return scripts
 
 
@@ -100,6 +101,7 @@ def _array(job: SlurmJob, out: Path, folder: Path) -> str:
         command="\n".join(f"  {shlex.quote(word)}" for word in job.command),
         tasks=job.tasks,
         parts=_quoted(out / PARTS),
+        first=_FIRST.substitute(part=_quoted(out / PARTS / f"shard-00001-of-{job.tasks:05d}")) if job.first_alone else "",
         patience=PATIENCE,
         requeues=MAX_REQUEUES,
     )
@@ -114,8 +116,12 @@ def _merge(job: SlurmJob, out: Path, folder: Path) -> str:
     ) + _MERGE.substitute(python=_quoted(job.command[0]), parts=_quoted(out / PARTS), tasks=f"{job.tasks:05d}", out=_quoted(out))
 
 
-def _submit(scripts: Scripts) -> str:
-    return _SUBMIT.substitute(array=_quoted(scripts.array), merge=_quoted(scripts.merge))
+def _submit(job: SlurmJob, scripts: Scripts) -> str:
+    tasks = _TWO_STEPS.substitute(array=_quoted(scripts.array), tasks=job.tasks) if job.first_alone and job.tasks > 1 else None
+    return _SUBMIT.substitute(
+        tasks=tasks or _ONE_STEP.substitute(array=_quoted(scripts.array)),
+        merge=_quoted(scripts.merge),
+    )
 
 
 def _options(ours: Sequence[str], theirs: Sequence[str]) -> str:
@@ -152,7 +158,7 @@ mkdir -p $parts
 command=(
 $command
 )
-
+$first
 # Before the time limit (USR1), or when the task is preempted (TERM): what is in flight is finished, or dropped after a while.
 stopping=
 later() {
@@ -195,11 +201,33 @@ _MERGE = Template("""\
 exec $python -m openr_data merge $parts/shard-*-of-$tasks --out $out
 """)
 
+_FIRST = Template("""\
+# The first task finds out what all have to know (it fits a model on a pilot); the others read it in its part.
+if [ "$$index" -ne 1 ]; then
+  if ! grep -q '"prepared": true' $part/run.json; then
+    echo "error: task 1 has to come first: submit the tasks with submit.sh" >&2
+    exit 1
+  fi
+  command+=(--reuse $part)
+fi
+""")
+
+_ONE_STEP = Template("""\
+array="$$(sbatch --parsable $array)"
+array="$${array%%;*}"
+""")
+
+_TWO_STEPS = Template("""\
+first="$$(sbatch --parsable --array=1 $array)"
+first="$${first%%;*}"
+array="$$(sbatch --parsable --array=2-$tasks --kill-on-invalid-dep=yes --dependency="afterok:$$first" $array)"
+array="$$first:$${array%%;*}"
+""")
+
 _SUBMIT = Template("""\
 #!/bin/bash
-# Written by openr-data: submits the array, and the merge for when every task of it has ended well.
+# Written by openr-data: submits the tasks, and the merge for when every one of them has ended well.
 set -euo pipefail
-array="$$(sbatch --parsable $array)"
-merge="$$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterok:$${array%%;*}" $merge)"
-echo "submitted: array job $${array%%;*}, then merge job $${merge%%;*}"
+${tasks}merge="$$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterok:$$array" $merge)"
+echo "submitted: array job $$array, then merge job $${merge%%;*}"
 """)

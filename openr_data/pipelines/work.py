@@ -31,9 +31,11 @@ from openr_data.pipelines.scheduler import Gate
 from openr_data.pipelines.second import open_second
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
-from openr_data.store.merging import ARROW, CARD
+from openr_data.store.merging import CARD
 from openr_data.store.opening import JOURNAL
+from openr_data.store.parts import ARROW
 from openr_data.store.run_dir import RunDir, open_run
+from openr_data.store.run_record import PREPARED
 from openr_data.store.units import NO_MARK
 
 TICK = 0.5
@@ -144,7 +146,7 @@ class Work:
             return
         async with self.ticking():
             self.tools = replace(self.tools, prepared=await self.stage.prepare(self.tools))
-        self.run.record.settings |= self.tools.prepared
+        self.run.record.settings |= {**self.tools.prepared, PREPARED: True}
         await self.run.save_totals()
 
     async def one(self, number: int, item: Any, mark: bytes = NO_MARK) -> bool:

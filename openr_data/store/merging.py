@@ -27,7 +27,7 @@ from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, TableSize
 from openr_data.store.notes import NoteFile
 from openr_data.store.opening import JOURNAL
-from openr_data.store.parts import Part, Plan, check_parts, open_parts
+from openr_data.store.parts import ARROW, Part, Plan, check_parts, open_parts
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunIdentity, RunRecord
 
@@ -37,8 +37,8 @@ Tick = Callable[[int, int], None]
 RenderCard = Callable[[Mapping[str, Any], Mapping[str, TableSize], Mapping[str, int]], str]
 """The data card, from what the parts have saved for it, the sizes and the counts."""
 
-CARD, ARROW = "card", "arrow"
-"""Settings of a part: what its run's card says, and whether the tables are wanted as Arrow data sets, too."""
+CARD = "card"
+"""Setting of a part: what its run's card says."""
 
 _PAID = "SELECT name, value FROM totals WHERE name IN ('completions', 'tokens')"
 _BATCH = 1000
@@ -89,7 +89,7 @@ class _Merge:
         self._identity = RunIdentity.of_plain(parts[0].record.identity)
 
     def run(self, render: RenderCard, rejects: Iterable[Mapping[str, Any]] | None) -> Merged:
-        settings = dict(self._parts[0].record.settings)
+        settings = {name: value for part in reversed(self._parts) for name, value in part.record.settings.items()}
         words, arrow = settings.pop(CARD, {}), settings.pop(ARROW, False)
         opened = opening.prepare(self._out, self._identity, "merge", None, settings)
         record, manifest = opened.record, opened.manifest

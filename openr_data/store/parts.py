@@ -24,6 +24,9 @@ from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunRecord, differences
 from openr_data.store.units import MARK, NO_MARK, SIZE, link
 
+ARROW = "arrow"
+"""Setting of a part: are the tables wanted as Arrow data sets, too?"""
+
 _NAMED = 5
 _FILES = 5
 """Open files per part."""
@@ -136,10 +139,22 @@ def _check_one_run(parts: Sequence[Part]) -> None:
         if part.record.digest != first.record.digest:
             changes = (f"{name} ({old!r} and {new!r})" for name, old, new in _changes(first, part))
             raise RunDirError(f"{first.path} and {part.path} are parts of different runs: {'; '.join(changes)}")
+        _check_settings(first, part)
     counts = {part.record.items: part.path for part in reversed(parts) if part.record.items is not None}
     if len(counts) > 1:
         (one, where), (other, there), *_ = counts.items()
         raise RunDirError(f"the input has changed between the parts: it had {one} items for {where} and {other} for {there}")
+
+
+def _check_settings(first: Part, part: Part) -> None:
+    """What both have found out for themselves, such as a fitted model, has to be the same."""
+    mine, theirs = first.record.settings, part.record.settings
+    other = [name for name in sorted(mine.keys() & theirs.keys()) if mine[name] != theirs[name] and name != ARROW]
+    if other:
+        raise RunDirError(
+            f"{first.path} and {part.path} were made under another {other[0]}: run one of them again in a new directory, with "
+            "--reuse of the other"
+        )
 
 
 def _changes(first: Part, part: Part) -> Iterator[tuple[str, object, object]]:

@@ -15,6 +15,9 @@ from openr_data.store.codecs import plain_config
 from openr_data.store.schemas import SCHEMA_VERSION, TABLES
 
 NAME = "run.json"
+PREPARED = "prepared"
+"""Setting of a run that has found out what it wanted to know before its first item, such as a model fitted on a pilot."""
+
 Status = Literal["running", "finished", "interrupted", "failed"]
 _PACKAGES = ("openr-data", "pyarrow", "torch", "transformers", "vllm", "math-verify")
 _LONGEST = 120
