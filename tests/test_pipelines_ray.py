@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -18,12 +19,12 @@ import psutil
 import pytest
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.errors import InputError, TooManyFailures, UsageError
+from openr_data.errors import InputError, OpenRDataError, TooManyFailures, UsageError
 from openr_data.pipelines import ray_cluster
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.generate import generate, generate_stage
 from openr_data.pipelines.progress import Snapshot
-from openr_data.pipelines.ray_cluster import Cluster, RayOptions, Resources, resources, worker_count
+from openr_data.pipelines.ray_cluster import Cluster, RayOptions, Resources, check_room, resources, worker_count
 from openr_data.pipelines.ray_executor import run_ray
 from openr_data.problems import ProblemSource
 from openr_data.store.run_record import RunRecord
@@ -178,6 +179,15 @@ def test_the_same_command_continues_a_stopped_and_a_killed_driver(cluster: Any, 
 
 
 @pytest.mark.slow
+def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(cluster: Any, tmp_path: Path) -> None:
+    given = config()
+    broken = replace(given, engine=EngineSpec("transformers", model=str(tmp_path / "no-model")))
+    with pytest.raises(OpenRDataError, match="no-model"):
+        run_ray(generate_stage(broken), RunOptions(tmp_path / "run"), RayOptions(1, cluster.address))
+    assert not (tmp_path / "run" / "parts").exists()
+
+
+@pytest.mark.slow
 def test_failures_end_the_run_as_in_a_single_process(cluster: Any, tmp_path: Path) -> None:
     script = "steps=5,fail=1,fail_times=1000"
     with pytest.raises(TooManyFailures, match="problems failed, the last one so: the scripted engine fails for now"):
@@ -225,3 +235,12 @@ def test_what_a_worker_asks_of_its_node() -> None:
     assert resources(plain, builtin, 2, small) == Resources(3, 0)
     assert resources(plain, builtin, 1, small) == Resources(4, 0)
     assert resources(plain, remote, 4, big) == Resources(1, 0)
+
+
+def test_a_cluster_without_room_is_told_of_and_a_machine_without_is_refused() -> None:
+    told: list[str] = []
+    check_room(Resources(1, 1), 3, Cluster(None, 8, 2, 8), told.append)
+    check_room(Resources(1, 0), 3, Cluster(None, 8, 0, 8, fixed=True), told.append)
+    assert told == ["the cluster has 8 CPUs and 2 GPUs, room for 2 of 3 workers; the others begin when it grows"]
+    with pytest.raises(UsageError, match="this machine has 8 CPUs and 0 GPUs, and a worker needs 1 and 1"):
+        check_room(Resources(1, 1), 3, Cluster(None, 8, 0, 8, fixed=True), told.append)

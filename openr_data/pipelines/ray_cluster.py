@@ -58,12 +58,13 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A connection to Ray. `cpus` and `gpus` of all nodes; `node_cpus` of the largest."""
+    """A connection to Ray. `cpus` and `gpus` of all nodes; `node_cpus` of the largest. `fixed`: it never grows."""
 
     ray: Any
     cpus: float
     gpus: float
     node_cpus: float
+    fixed: bool = False
 
 
 @contextmanager
@@ -74,12 +75,13 @@ def connected(options: RayOptions) -> Iterator[Cluster]:
     """
     ray = _import_ray()
     ours = not ray.is_initialized()
+    address = options.address or os.environ.get("RAY_ADDRESS", "local")
     if ours:
-        _connect(ray, options)
+        _connect(ray, address, options.workers)
     try:
         total = ray.cluster_resources()
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-        yield Cluster(ray, total.get("CPU", 0), total.get("GPU", 0), max(nodes, default=0))
+        yield Cluster(ray, total.get("CPU", 0), total.get("GPU", 0), max(nodes, default=0), fixed=ours and address == "local")
     finally:
         if ours:
             ray.shutdown()
@@ -96,21 +98,19 @@ def _import_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, options: RayOptions) -> None:
-    address = options.address or os.environ.get("RAY_ADDRESS", "")
+def _connect(ray: Any, address: str, workers: int) -> None:
     if address.startswith("ray://"):
         raise UsageError(f"--ray-address is that of the cluster itself, such as head-node:6379 or auto, not {address}")
-    if address and address not in {"local", "auto"}:
+    if address not in {"local", "auto"}:
         _check_reachable(address)
-    quiet = {"log_to_driver": False, "logging_level": "fatal"}
+    here: dict[str, Any] = {}
+    if address == "local":
+        cpus = max(workers, os.cpu_count() or 1)
+        here = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     try:
-        if address and address != "local":
-            ray.init(address=address, **quiet)
-        else:
-            cpus = max(options.workers, os.cpu_count() or 1)
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=OBJECT_STORE, **quiet)
+        ray.init(address=address, log_to_driver=False, logging_level="fatal", **here)
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as fault:
-        where = f"the Ray cluster at {address} cannot be used" if address else "Ray cannot be started"
+        where = "Ray cannot be started" if here else f"the Ray cluster at {address} cannot be used"
         reason = " ".join(str(fault).split())[:300]
         raise UsageError(
             f"{where} ({reason}); check --ray-address, and that Ray {VERSION} runs there on the same Python"
@@ -150,10 +150,14 @@ def resources(options: RunOptions, spec: EngineSpec, workers: int, cluster: Clus
 
 
 def check_room(needed: Resources, workers: int, cluster: Cluster, warn: Callable[[str], None]) -> None:
-    """Say at once what Ray would only wait for; a cluster that grows may have room later."""
+    """Say at once what Ray would only wait for: a cluster may grow. `UsageError`: this machine has no room for one worker."""
     fit = min(cluster.cpus // needed.cpus, cluster.gpus // needed.gpus if needed.gpus else workers)
+    has = f"{cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs"
+    if fit < 1 and cluster.fixed:
+        raise UsageError(
+            f"this machine has {has}, and a worker needs {needed.cpus:g} and {needed.gpus:g}; see --device and --ray-address"
+        )
     if fit < workers:
-        has = f"{cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs"
         warn(f"the cluster has {has}, room for {fit:g} of {workers} workers; the others begin when it grows")
 
 

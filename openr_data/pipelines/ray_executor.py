@@ -7,6 +7,7 @@ worker, a node or this program may be lost at any time, and the same command wit
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,6 +70,8 @@ def run_ray(stage: Stage[Any], options: RunOptions, how: RayOptions) -> Summary:
             asyncio.run(run.go(cluster))
         except asyncio.CancelledError:
             raise run.interrupted() from None
+        finally:
+            run.tidy()
     return run.merged()
 
 
@@ -153,6 +156,11 @@ class _RayRun:
     def interrupted(self) -> Interrupted:
         now = self._snapshot()
         return Interrupted(f"stopped after {now.done} of {now.total or 'the'} problems; --resume continues")
+
+    def tidy(self) -> None:
+        """Parts that were never begun do not stand in the way of the next try."""
+        if not self._begun():
+            shutil.rmtree(self._parts, ignore_errors=True)
 
     def _begun(self) -> list[Path]:
         return sorted(path.parent for path in self._parts.glob(f"*/{RUN}"))
