@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -28,9 +29,13 @@ SHAPED = replace(
 def modelled(walk: Matrix, drop: Matrix, decay: Matrix, **options: Any) -> ValueModel:
     """A model with these matrices, whatever its parameters make of them."""
     model = replace(ValueModel(), **options)
-    always = np.array(walk)
-    vars(model).update(walks=lambda length: np.stack([always] * (length - 1)), drop=np.array(drop), decay=np.array(decay))
+    names = {"walks": walk, "drops": drop, "decays": decay}
+    vars(model).update({name: partial(_always, np.array(matrix)) for name, matrix in names.items()})
     return model
+
+
+def _always(matrix: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    return np.stack([matrix] * (length - 1))
 
 
 def observed(hits: Sequence[int], decided: Sequence[int], repeated: Sequence[int] = (), tried: Sequence[int] = ()) -> Seen:
@@ -53,7 +58,7 @@ class Sums:
 def by_enumeration(model: ValueModel, seen: Seen, known_good: int = 0) -> Sums:
     """Every first error and every sequence of levels, weighted and added up."""
     length = len(seen.hits)
-    walks, drop, decay = (matrix.tolist() for matrix in (model.walks(length), model.drop, model.decay))
+    walks, drops, decays = (moves(length).tolist() for moves in (model.walks, model.drops, model.decays))
     prior = [weight if e > known_good else 0.0 for e, weight in enumerate(position_prior(model, length), 1)]
     first, hit_good, hit_bad = [0.0] * length, [0.0] * length, [0.0] * length
     for e in range(1, length + 1):
@@ -63,7 +68,7 @@ def by_enumeration(model: ValueModel, seen: Seen, known_good: int = 0) -> Sums:
             for t, level in enumerate(levels):
                 weight *= binomial(P[level], seen.hits[t], seen.decided[t])
                 if t + 1 < length:
-                    move = walks[t] if t + 1 < e else drop if t + 1 == e else decay
+                    move = walks[t] if t + 1 < e else drops[t] if t + 1 == e else decays[t]
                     weight *= move[level][levels[t + 1]]
             first[e - 1] += weight
             for t, level in enumerate(levels):
@@ -112,10 +117,11 @@ def simulated(model: ValueModel, count: int, length: int, seed: int, most: int =
     """`count` solutions with 0 .. `most` rollouts of each prefix and 0 .. 4 looks at each step, but for the last."""
     random = np.random.default_rng(seed)
     first = random.choice(length, count, p=position_prior(model, length)) + 1
-    walks, levels = model.walks(length), np.zeros((count, length), int)
+    walks, drops, decays = model.walks(length), model.drops(length), model.decays(length)
+    levels = np.zeros((count, length), int)
     levels[:, 0] = random.integers(len(P), size=count)
     for t in range(1, length):
-        for kind, matrix in ((first > t, walks[t - 1]), (first == t, model.drop), (first < t, model.decay)):
+        for kind, matrix in ((first > t, walks[t - 1]), (first == t, drops[t - 1]), (first < t, decays[t - 1])):
             shares = matrix[levels[kind, t - 1]].cumsum(1)
             levels[kind, t] = np.minimum((random.random((kind.sum(), 1)) > shares).sum(1), len(P) - 1)
     decided = random.integers(most + 1, size=(count, length))

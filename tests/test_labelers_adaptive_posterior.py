@@ -38,12 +38,13 @@ def test_it_is_the_sum_over_all_states(name: str, model: ValueModel) -> None:
 @pytest.mark.parametrize("model", [ValueModel(), SHAPED], ids=["default", "shaped"])
 def test_values_move_as_the_words_say(model: ValueModel) -> None:
     """A good value may go anywhere; at the error and after it none rises, and from the lowest level none falls."""
-    for matrix in (*model.walks(9), model.drop, model.decay):
+    for matrix in (*model.walks(9), *model.drops(9), *model.decays(9)):
         assert matrix.sum(1) == pytest.approx(1.0)
         assert (matrix >= 0).all()
     assert (model.walks(9) > 0).all()
-    assert (model.walks(4) == model.walks(9)[-3:]).all()  # how far it is to the end decides
-    for matrix in (model.drop, model.decay):
+    for moves in (model.walks, model.drops, model.decays):
+        assert (moves(4) == moves(9)[-3:]).all()  # how far it is to the end decides
+    for matrix in (*model.drops(9), *model.decays(9)):
         assert (np.triu(matrix, 1) == 0).all()
         assert matrix[0, 0] == pytest.approx(1.0)
     for length in (1, 2, 7, 8, 30):
