@@ -68,10 +68,11 @@ class Pool:
         """These whole solutions are searched elsewhere."""
         self.texts.update(texts)
 
-    def know(self, states: Mapping[str, float] | None) -> None:
-        """The states that a search found, with their values; those of the latest search count."""
+    def know(self, states: Mapping[str, float] | None, texts: Iterable[str]) -> None:
+        """Which of these prefixes a search found to be states, with their values; the latest search counts."""
         if states is not None:
-            self.known = {**(self.known or {}), **states}
+            judged = set(texts)
+            self.known = {text: value for text, value in (self.known or {}).items() if text not in judged} | dict(states)
 
     def offer(self, tree: Tree) -> None:
         """Take in the wrong rollouts that are new since the last call."""

@@ -94,8 +94,8 @@ class TreeSearch:
             found = [await self.strategy.search(path) for path in paths]
         else:
             found = await concurrently(self.strategy.search(path) for path in paths)
-        for one in found:
-            pool.know(one.states)
+        for one, path in zip(found, paths, strict=True):
+            pool.know(one.states, path.texts)
         searched = iter([one.labelled(s, p.pay()) for one, p, s in zip(found, paths, wrong, strict=True)])
         return [self._known(tree, solution) or next(searched) for solution in solutions]
 
@@ -110,7 +110,7 @@ class TreeSearch:
             path = self._path(tree, solution, RolloutId(candidate.state, candidate.rollout.completion.index))
             path.see_all()
             found = await self.strategy.search(path, known_good=len(candidate.prefix))
-            pool.know(found.states)
+            pool.know(found.states, path.texts)
             labelled.append(_own(found.labelled(solution, path.pay())))
         return labelled
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
 
 from openr_data.errors import UsageError
-from openr_data.labelers.adaptive.model import ValueModel
+from openr_data.labelers.adaptive.model import POSITIONS, REPEAT_LEVELS, ValueModel
 from openr_data.labelers.adaptive.posterior import Inference, Seen
 from openr_data.labelers.adaptive.search import AdaptiveSearch, Found, certifying, seen
 from openr_data.labelers.monte_carlo import MonteCarlo
@@ -84,15 +87,29 @@ class Watched:
         return self.found.labelled(solution, cost)
 
 
+@lru_cache(maxsize=4)
 def inference(model: ValueModel, *, certified: bool) -> Inference:
+    """One for all problems of a run: its transitions are the same for all of them."""
     return Inference(certifying(model) if certified else model)
 
 
+@lru_cache(maxsize=4)
 def read_model(text: str) -> ValueModel:
     """A model that a run has saved; the default one for an empty text. Raises `UsageError` for anything else."""
     if not text:
         return ValueModel()
     try:
-        return ValueModel.from_json(json.loads(text))
-    except (ValueError, TypeError, KeyError) as fault:
+        return _usable(ValueModel.from_json(json.loads(text)))
+    except (ValueError, TypeError, KeyError, RecursionError) as fault:
         raise UsageError(f"this is not a value model that a run has saved ({fault})") from None
+
+
+def _usable(model: ValueModel) -> ValueModel:
+    """Itself; `ValueError` where its parameters make no probabilities."""
+    with np.errstate(all="ignore"):
+        parts = [model.prior(3), model.repeat_rows, *(moves(3) for moves in (model.walks, model.drops, model.decays))]
+    if len(model.position) != POSITIONS or model.repeat_rows.shape != (3, len(REPEAT_LEVELS)):
+        raise ValueError("its histograms have other bins")
+    if not all(np.all(part >= 0) and np.allclose(part.sum(-1), 1.0) for part in parts):
+        raise ValueError("its parameters make no probabilities")
+    return model

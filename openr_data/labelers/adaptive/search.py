@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil, log2
 from typing import Literal
 
 import numpy as np
@@ -35,6 +36,8 @@ TOKENS_PER_STEP = 20.0
 class AdaptiveSearch:
     """How one solution is searched: `rollouts` failures certify an error, `confidence` or `cap` rollouts end a posterior search.
 
+    `cap` 0 is what a binary search with k = `rollouts` would draw of a solution of M steps, k * ceil(log2 M).
+
     `floor` rollouts of every prefix come first (a pilot looks everywhere, to learn where there is something to see).
     """
 
@@ -42,7 +45,7 @@ class AdaptiveSearch:
     finish: Finish = "posterior"
     rollouts: int = 8
     confidence: float = 0.9
-    cap: int = 32
+    cap: int = 0
     floor: int = 0
     method: str = METHOD
     exact: bool = False
@@ -56,33 +59,39 @@ class AdaptiveSearch:
         drawn = sum(path.drawn[1:])
         while True:
             posterior = followed.posterior(seen(path))
-            end = self._end(path, posterior, sum(path.drawn[1:]) - (0 if self.floor else drawn))
-            depth = None if end else self._next(path, posterior, costs)
+            end = self._end(path, posterior, known_good, sum(path.drawn[1:]) - (0 if self.floor else drawn))
+            depth = None if end else self._next(path, posterior, known_good, costs)
             if depth is None:
-                return Found(self, path, posterior, end or "uncertain")
+                return Found(self, path, posterior, end or "uncertain", known_good)
             if not await path.draw(depth):
-                return Found(self, path, posterior, "rollout_limit")
+                return Found(self, path, posterior, "rollout_limit", known_good)
             await asyncio.sleep(0)  # a long row of rollouts that are known already shall not hold up other searches
 
-    def _end(self, path: Path, posterior: Posterior, drawn: int) -> str:
+    def bounds(self, path: Path, known_good: int) -> tuple[int, int]:
+        """The longest prefix that is proved good and the shortest longer one with k failures. What stands before is not asked."""
+        good, bad = bounds([None] * (known_good + 1) + path.labels(self.rollouts)[known_good + 1 :])
+        return max(good, known_good), bad
+
+    def _end(self, path: Path, posterior: Posterior, known_good: int, drawn: int) -> str:
         if self.finish == "certified":
-            good, bad = bounds(path.labels(self.rollouts))
+            good, bad = self.bounds(path, known_good)
             return "certified" if bad - good <= 1 else ""
         if posterior.confidence >= self.confidence:
             return "posterior"
+        cap = self.cap or self.rollouts * max(1, ceil(log2(len(path.steps))))
         hard = posterior.value[0] < HARD_QUESTION
-        return "uncertain" if drawn >= self.cap * (MORE if hard else 1) else ""
+        return "uncertain" if drawn >= cap * (MORE if hard else 1) else ""
 
-    def _next(self, path: Path, posterior: Posterior, costs: Array) -> int | None:
+    def _next(self, path: Path, posterior: Posterior, known_good: int, costs: Array) -> int | None:
         bits = information(posterior)
         if self.finish == "certified":
-            return self._towards_certificate(path, bits)
+            return self._towards_certificate(path, bits, known_good)
         best = int((bits / costs).argmax())
         return best if bits[best] > NOTHING_TO_LEARN else None
 
-    def _towards_certificate(self, path: Path, bits: Array) -> int | None:
+    def _towards_certificate(self, path: Path, bits: Array, known_good: int) -> int | None:
         """Only what the certificate can use: prefixes after the last hit and before the first k failures."""
-        good, bad = bounds(path.labels(self.rollouts))
+        good, bad = self.bounds(path, known_good)
         depths = [t for t in range(good + 1, bad) if path.counts(t).total < self.rollouts]
         if not depths:
             return None
@@ -98,10 +107,13 @@ class Found:
     path: Path
     posterior: Posterior
     end: str
+    known_good: int = 0
 
     @property
     def states(self) -> Mapping[str, float]:
-        return states(self.path, self.posterior)
+        """Under a certificate only what a hit has proved."""
+        proved = self.how.bounds(self.path, self.known_good)[0] if self.how.finish == "certified" else len(self.path.steps)
+        return states(self.path, self.posterior, proved)
 
     def labelled(self, solution: Solution, cost: Cost, /) -> LabeledSolution:
         """The label; nothing is decided where most of what was drawn could not be graded."""
@@ -119,15 +131,22 @@ class Found:
         )
 
     def _first_error(self) -> tuple[int | None, str]:
+        if self.end == "certified":
+            return self.how.bounds(self.path, self.known_good)[1] - 1, self.end
+        why = self._undecided()
+        if why or self.how.finish == "certified":
+            return None, why or self.end
+        return self.posterior.best - 1, self.end
+
+    def _undecided(self) -> str:
+        """The reason, where most rollouts of the prefixes could not be decided, or (for a certificate) most of one prefix."""
         depths = range(1, len(self.path.steps))
+        counts = [self.path.counts(t) for t in depths]
         undecided = [t for t in depths if self.path.counts(t).total and self.path.label(t) is None]
-        if undecided:
-            return None, f"unknown_rollouts:{self.path.why_undecided(undecided[0])}"
-        if self.how.finish == "posterior":
-            return self.posterior.best - 1, self.end
-        if self.end != "certified":
-            return None, self.end
-        return bounds(self.path.labels(self.how.rollouts))[1] - 1, self.end
+        most = 2 * sum(count.decided for count in counts) < sum(count.total for count in counts)
+        if undecided and (most or self.how.finish == "certified"):
+            return f"unknown_rollouts:{self.path.why_undecided(undecided[0])}"
+        return ""
 
     def _estimates(self) -> tuple[Estimate, ...]:
         rows = zip(self.posterior.value[1:], self.posterior.good[1:], strict=True)

@@ -12,7 +12,10 @@ OPEN = (0.03, 0.97)
 """Values between which rollouts of a state are worth a search: right answers exist, and wrong ones too."""
 
 
-def states(path: Path, posterior: Posterior) -> dict[str, float]:
-    """The texts of the prefixes that are states, with their values (the place of 0 < MC(s) < 1 in OmegaPRM)."""
-    rows = zip(path.texts, posterior.good, posterior.value, strict=True)
+def states(path: Path, posterior: Posterior, proved: int) -> dict[str, float]:
+    """The texts of the prefixes that are states, with their values (the place of 0 < MC(s) < 1 in OmegaPRM).
+
+    At most the first `proved` steps; never the root, whose counts speak for themselves.
+    """
+    rows = list(zip(path.texts, posterior.good, posterior.value, strict=True))[1 : proved + 1]
     return {text: float(value) for text, good, value in rows if good >= SURELY_GOOD and OPEN[0] < value < OPEN[1]}
