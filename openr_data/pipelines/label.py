@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -81,19 +81,17 @@ def template_of(config: LabelRunConfig) -> PromptTemplate:
     return template if config.engine.separator is None else replace(template, separator=config.engine.separator)
 
 
-async def _fit(config: LabelRunConfig, steps: StepFormat, tools: Tools) -> Mapping[str, Any]:
+async def _fit(config: LabelRunConfig, steps: StepFormat, tools: Tools, warn: Callable[[str], None]) -> Mapping[str, Any]:
     """The model of the adaptive labeler, from the first wrong solutions of the input."""
 
     async def look(item: LabelItem) -> tuple[list[Seen], Labeling]:
-        solutions = await _solutions(config, item, steps, tools)
-        wrong = [solution for solution in solutions if solution.verdict.outcome == "wrong"]
-        return await labeler.observe(item.problem, wrong)
+        return await labeler.observe(item.problem, await _solutions(config, item, steps, tools))
 
     engine = tools.engine
     measure = measurement(config.label, engine, tools.grader, config.sampling, steps, engine.pieces, engine.identity)
     labeler = adaptive_labeler(config.label, measure)
     items = (item for item in label_items(config, steps) if not isinstance(item, Reject))
-    return await fit_on_pilot(items, look, config.label.pilot)
+    return await fit_on_pilot(items, look, config.label.pilot, warn)
 
 
 async def _work(config: LabelRunConfig, steps: StepFormat, item: LabelItem, tools: Tools) -> Tables:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
+from openr_data.errors import ContextOverflow, EngineError
 from openr_data.labelers import LabelConfig, cost_of
 from openr_data.labelers.adaptive import Seen, fit
 from openr_data.tasks import concurrently
@@ -35,18 +36,51 @@ async def fit_on_pilot(
     items: Iterable[Item],
     look: Callable[[Item], Coroutine[Any, Any, tuple[list[Seen], Labeling]]],
     wanted: int,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The fitted model and what the pilot cost, as plain JSON. The order of the items alone decides what it sees."""
+    """The fitted model and what the pilot took, as plain JSON. The order of the items alone decides what it sees.
+
+    Completions and tokens count whoever paid for them: some may come from the run that wrote the solutions. A problem that cannot
+    be done now is left out; the run meets it again. Raises what ends a run, and the engine's fault where there is nothing else.
+    """
+
+    async def looked(item: Item) -> tuple[list[Seen], Labeling] | EngineError:
+        try:
+            return await look(item)
+        except EngineError as error:
+            if not (error.retryable or isinstance(error, ContextOverflow)):
+                raise
+            return error
+
     seen: list[Seen] = []
+    failed: list[EngineError] = []
     problems = completions = tokens = 0
     stream = iter(items)
     while batch := list(islice(stream, AT_ONCE)):
-        for new, labeling in await concurrently(look(item) for item in batch):
+        problems += len(batch)
+        for found in await concurrently(looked(item) for item in batch):
+            if isinstance(found, EngineError):
+                failed.append(found)
+                continue
+            new, labeling = found
             seen += new
             cost = cost_of(labeling.nodes)
-            problems, completions, tokens = problems + 1, completions + cost.rollouts, tokens + cost.tokens
-        if len(seen) >= wanted or problems >= MOST_PROBLEMS * wanted:
+            completions, tokens = completions + cost.rollouts, tokens + cost.tokens
+        if len(seen) >= wanted or problems >= MOST_PROBLEMS * wanted or (len(failed) >= AT_ONCE and not seen):
             break
+    if failed and not seen:
+        raise failed[0]
+    if not seen:
+        warn(f"the first {problems} problems have no wrong solution to fit the adaptive model to: its default is used")
     model = await asyncio.to_thread(fit, seen[:wanted])
-    cost_words = {"problems": problems, "solutions": len(seen[:wanted]), "completions": completions, "tokens": tokens}
-    return {"model": json.dumps(model.to_json(), sort_keys=True), "pilot": cost_words}
+    took = {"problems": problems, "solutions": len(seen[:wanted]), "completions": completions, "tokens": tokens}
+    return {"model": json.dumps(_rounded(model.to_json()), sort_keys=True), "pilot": took | {"failed": len(failed)}}
+
+
+def _rounded(value: Any) -> Any:
+    """To a millionth: the last bits of a fit depend on the processor's way of adding up."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value]

@@ -38,7 +38,8 @@ class Stage(Generic[Item]):
     """`items` makes the stream of items and rejects anew; an item's place among the items is its number in the run.
 
     `config` is what the records depend on. `total` (0: not known) is for the progress bar. `reuse` are the runs it builds on:
-    their completions answer equal requests. `engines` are opened beside `engine`, and their completions counted apart.
+    their completions answer equal requests. `engines` are opened beside `engine`, and their completions counted apart. `prepare`
+    finds out what the work needs to know beforehand, with the tools and a way to tell the user something.
     """
 
     command: str
@@ -56,4 +57,4 @@ class Stage(Generic[Item]):
     arrow: bool = False
     reuse: tuple[Path, ...] = ()
     engines: Mapping[str, EngineSpec] = field(default_factory=dict)
-    prepare: Callable[[Tools], Awaitable[Mapping[str, Any]]] | None = None
+    prepare: Callable[[Tools, Callable[[str], None]], Awaitable[Mapping[str, Any]]] | None = None

@@ -141,13 +141,18 @@ class Work:
         self._journals.reuse(journal)
 
     async def prepare(self) -> None:
-        """What the stage wants to know before its first item; kept in the run's settings."""
+        """What the stage wants to know before its first item; kept in the run's settings, and read there by a later attempt.
+
+        Asked again, an engine that loses a sample now and then might tell the second half of a run something else than the first.
+        """
         if self.stage.prepare is None:
             return
-        async with self.ticking():
-            self.tools = replace(self.tools, prepared=await self.stage.prepare(self.tools))
-        self.run.record.settings |= {**self.tools.prepared, PREPARED: True}
-        await self.run.save_totals()
+        settings = self.run.record.settings
+        if not settings.get(PREPARED):
+            async with self.ticking():
+                settings |= {**await self.stage.prepare(self.tools, self.options.warn), PREPARED: True}
+            await self.run.save_totals()
+        self.tools = replace(self.tools, prepared=settings)
 
     async def one(self, number: int, item: Any, mark: bytes = NO_MARK) -> bool:
         """Do item `number` and store it: durable when this returns. False: it could not be done and is set aside.

@@ -79,7 +79,7 @@ def prepare(
     """Under the lock: start the run, or check what is there against `identity` and set damaged shards aside."""
     directory(path, mode)
     opened = _continue(path, identity, part) if (path / RUN).exists() else _begin(path, identity, fork_of, part)
-    opened.record.settings = dict(settings)
+    opened.record.settings |= settings  # what an earlier attempt has found out stays
     now = versions()
     if now not in opened.record.versions:
         opened.record.versions.append(now)
