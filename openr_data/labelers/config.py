@@ -79,7 +79,7 @@ class LabelConfig:
     repair_pattern: str = EXPLICIT_REVISION
     finish: Literal["certified", "posterior"] = "posterior"
     confidence: float = 0.9
-    cap: int = 32
+    cap: int = 0
     pilot: int = 160
     model: str = ""
 
@@ -117,8 +117,8 @@ class LabelConfig:
             raise UsageError(f"finish is certified or posterior, not '{self.finish}'")
         if not 0 < self.confidence < 1:
             raise UsageError(f"confidence is a probability between 0 and 1, not {self.confidence}")
-        if self.cap < 1 or self.pilot < 0:
-            raise UsageError(f"cap must be at least 1 and pilot not negative, not {self.cap} and {self.pilot}")
+        if self.cap < 0 or self.pilot < 0:
+            raise UsageError(f"cap and pilot must not be negative, not {self.cap} and {self.pilot}")
         if self.method == "adaptive" and self.exact_counts:
             raise UsageError("adaptive draws one rollout at a time: exact counts are what it does without; use mips for them")
 

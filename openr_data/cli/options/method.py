@@ -69,7 +69,7 @@ _PATTERN = "Regular expression for such a text; a group `step` names the number 
 _PERPLEXITY = "Weigh rollouts by their perplexity, where the engine tells log-probabilities."
 _FINISH = "posterior: the true first error of a policy that may correct itself; certified: OmegaPRM's evidence, for less."
 _CONFIDENCE = "A search ends when its first error is this probable (posterior)."
-_CAP = "Rollouts per solution, after which it is called uncertain (posterior)."
+_CAP = "Rollouts per solution, then it is called uncertain; 0: as many as a binary search with k draws (posterior)."
 _FIT = "Wrong solutions, labelled first, that fit the model of the policy (posterior); 0: the default model."
 _ESTIMATES = "hard: right solutions are free; soft: measure them too."
 
@@ -118,7 +118,7 @@ class MethodOptions:
         _option("--confidence", min=0.0, max=1.0, help=_CONFIDENCE, default=0.9, readers=_ADAPTIVE),
         _ADAPTIVE,
     ] = None
-    cap: Annotated[int | None, _option("--cap", min=1, help=_CAP, default=32, readers=_ADAPTIVE), _ADAPTIVE] = None
+    cap: Annotated[int | None, _option("--cap", min=0, help=_CAP, default=0, readers=_ADAPTIVE), _ADAPTIVE] = None
     fit_pilot: Annotated[int | None, _option("--fit-pilot", min=0, help=_FIT, default=160, readers=_ADAPTIVE), _ADAPTIVE] = None
     estimates: Annotated[str | None, _option("--estimates", help=_ESTIMATES, default="hard", readers=_SHEPHERD), _SHEPHERD] = None
 

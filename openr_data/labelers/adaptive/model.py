@@ -1,8 +1,8 @@
 """The adaptive labeler's model of one solution: how the success probability moves along it, and where it is lost. Only numbers.
 
 A solution with a wrong answer has M prefixes; prefix e, 1 <= e <= M, is the first wrong one. Before e the prefixes are good,
-from e on bad. The success probability V_t of prefix t is one of `LEVELS`. Along the good part log-odds(V) walks slowly; at e it
-drops, mostly to nothing, and stays low. What is seen at prefix t is hits and rollouts, binomial given V_t, and how many of the
+from e on bad. The success probability V_t of prefix t is one of `LEVELS`. Along the good part V climbs or stays; at e it drops,
+ mostly to nothing, and stays low. What is seen at prefix t is hits and rollouts, binomial given V_t, and how many of the
 rollouts that reached prefix t repeated the solution's next step: policies repeat a right step more often than a slip.
 
 A bad prefix may keep some of its value (the policy corrects itself): one hit after it then is a hint, not a proof.
@@ -25,6 +25,8 @@ LEVELS: Array = np.array(
 )
 """Success probabilities of the model, closer together towards 0 and 1. The lowest one stands for "lost"."""
 
+_ODDS: Array = np.log(LEVELS / (1 - LEVELS))
+
 REPEAT_LEVELS: Array = np.array([0.005, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.995])
 """Probabilities that a rollout repeats the solution's next step, word for word."""
 
@@ -36,21 +38,26 @@ POSITIONS = 8
 class ValueModel:
     """The parameters; the defaults are a weak prior, `fit` finds those of a policy and its problems.
 
-    Good part: log-odds move by `drift` +- `spread` a step, or with probability `jump` to any level. At the error the value is
-    lost with probability `lost`, and else falls to a level at or below, level j below weighted exp(-taper * j) from the lowest
-    up. Later it stays with probability `stay`, and else falls again, by `lost_later` and `taper_later`.
-    `position[i]` is the prior weight of bin i of the relative position; `repeats` has three rows,
-    for a step before the first error, the step that is it, and a step after it: the probabilities of `REPEAT_LEVELS`.
+    Good part: with r steps left, log V shrinks by the share `climb` / r (0: V stays; 1: the steps left are equally hard, and V
+    comes to 1 at the end); around that the log-odds spread by `rise` upwards and `dip` downwards, or jump to any level with
+    probability `jump`. At the error the value is lost with probability `lost`, and else only what can still be made good remains:
+    each of the r steps left repairs it with probability q = exp(`log_repair`), so V is multiplied by 1 - (1 - q)^r; around that
+    the log-odds spread by `spread`. With each later step the rest is lost with probability `lost_later`, or follows the same law
+    with the spread `drift`. It never rises there.
+
+    `position[i]` is the prior weight of bin i of the relative position; `repeats` has three rows, for a step before the first
+    error, the step that is it, and a step after it: the probabilities of `REPEAT_LEVELS`.
     """
 
-    drift: float = 0.1
-    spread: float = 0.4
-    jump: float = 0.02
-    lost: float = 0.75
-    taper: float = 0.1
-    stay: float = 0.5
-    lost_later: float = 0.9
-    taper_later: float = 0.2
+    climb: float = 0.6
+    rise: float = 0.3
+    dip: float = 0.25
+    jump: float = 0.03
+    lost: float = 0.5
+    log_repair: float = -3.5
+    spread: float = 1.0
+    lost_later: float = 0.5
+    drift: float = 0.3
     position: tuple[float, ...] = (1 / POSITIONS,) * POSITIONS
     repeats: tuple[tuple[float, ...], ...] = ((1 / len(REPEAT_LEVELS),) * len(REPEAT_LEVELS),) * 3
 
@@ -62,22 +69,17 @@ class ValueModel:
         rows = tuple(tuple(row) for row in values["repeats"])
         return cls(**{**values, "position": tuple(values["position"]), "repeats": rows})
 
-    @cached_property
-    def walk(self) -> Array:
-        """(L, L): from a good level to the next good one."""
-        odds = np.log(LEVELS / (1 - LEVELS))
-        moves = np.exp(-0.5 * ((odds[None, :] - odds[:, None] - self.drift) / self.spread) ** 2)
-        return np.asarray((1 - self.jump) * moves / moves.sum(1, keepdims=True) + self.jump / len(LEVELS))
+    def walks(self, length: int) -> Array:
+        """(length - 1, L, L): from the good level of prefix t to that of prefix t + 1, t = 0 .. length - 2."""
+        return _walks(self.climb, self.rise, self.dip, self.jump, length)
 
-    @cached_property
-    def drop(self) -> Array:
-        """(L, L): from a good level to the level of the first wrong prefix."""
-        return _fall(self.lost, self.taper)
+    def drops(self, length: int) -> Array:
+        """(length - 1, L, L): from the good level of prefix t to that of prefix t + 1, the first wrong one."""
+        return _drops(self.lost, self.log_repair, self.spread, length)
 
-    @cached_property
-    def decay(self) -> Array:
-        """(L, L): from a bad level to the next bad one."""
-        return self.stay * np.eye(len(LEVELS)) + (1 - self.stay) * _fall(self.lost_later, self.taper_later)
+    def decays(self, length: int) -> Array:
+        """(length - 1, L, L): from the bad level of prefix t to that of prefix t + 1."""
+        return _decays(self.lost_later, self.log_repair, self.drift, length)
 
     @cached_property
     def repeat_rows(self) -> Array:
@@ -100,12 +102,40 @@ def bins(length: int) -> Array:
     return (np.arange(1, length + 1) - 0.5) / length * POSITIONS - 0.5
 
 
-def _fall(lost: float, taper: float) -> Array:
-    size = len(LEVELS)
-    falls = np.tril(np.exp(-taper * np.arange(size))[None, :].repeat(size, 0))
-    falls *= (1 - lost) / falls.sum(1, keepdims=True)
-    falls[:, 0] += lost
-    return np.asarray(falls)
+@lru_cache(maxsize=128)
+def _walks(climb: float, rise: float, dip: float, jump: float, length: int) -> Array:
+    left = np.arange(length, 1, -1)[:, None]
+    aims = np.exp(np.log(LEVELS) * np.clip(1 - climb / left, 0.0, 1.0))
+    aims = np.clip(aims, LEVELS[0], LEVELS[-1])
+    moved = _ODDS - np.log(aims / (1 - aims))[:, :, None]
+    weights = np.exp(-0.5 * (moved / np.where(moved > 0, rise, dip)) ** 2)
+    return np.asarray((1 - jump) * weights / weights.sum(2, keepdims=True) + jump / len(LEVELS))
+
+
+@lru_cache(maxsize=128)
+def _drops(lost: float, log_repair: float, spread: float, length: int) -> Array:
+    return _falls(lost, reparable(log_repair, np.arange(length - 1, 0, -1)), spread)
+
+
+@lru_cache(maxsize=128)
+def _decays(lost: float, log_repair: float, spread: float, length: int) -> Array:
+    left = np.arange(length - 1, 0, -1)
+    return _falls(lost, reparable(log_repair, left) / reparable(log_repair, left + 1), spread)
+
+
+def reparable(log_repair: float, left: Array | NDArray[np.int_]) -> Array:
+    """The probability that one of the steps that are left repairs an error."""
+    return np.asarray(-np.expm1(left * np.log1p(-np.exp(log_repair))))
+
+
+def _falls(lost: float, shares: Array, spread: float) -> Array:
+    """(T, L, L): lost, or about this share of the level, and never more than the level."""
+    aims = np.clip(LEVELS * shares[:, None], LEVELS[0], LEVELS[-1])
+    off = _ODDS - np.log(aims / (1 - aims))[:, :, None]
+    weights = np.tril(np.exp(-0.5 * (off / spread) ** 2) + 1e-12)
+    weights *= (1 - lost) / weights.sum(2, keepdims=True)
+    weights[:, :, 0] += lost
+    return np.asarray(weights)
 
 
 @lru_cache(maxsize=512)

@@ -7,6 +7,7 @@ model's grid. Knows counts, not rollouts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from openr_data.labelers.adaptive.model import LEVELS, REPEAT_LEVELS, Array, Val
 SIZE = len(LEVELS)
 _LOG, _LOG_NOT = np.log(LEVELS), np.log1p(-LEVELS)
 _LOG_REPEAT, _LOG_NOT_REPEAT = np.log(REPEAT_LEVELS), np.log1p(-REPEAT_LEVELS)
+_KEPT = 64
 _ONES = np.ones(3 * SIZE)
 
 
@@ -57,11 +59,11 @@ class Posterior:
 
 
 class Inference:
-    """Posteriors under one model."""
+    """Posteriors under one model. The transitions of a length are made once and kept for the lengths last used."""
 
     def __init__(self, model: ValueModel) -> None:
         self.model = model
-        self._moves = _moves(model)
+        self._moves = lru_cache(_KEPT)(partial(_moves, model))
 
     def posterior(self, seen: Seen, known_good: int = 0) -> Posterior:
         """The posterior of a solution of M = len(seen.hits) steps with a wrong answer; `known_good` steps are surely right."""
@@ -69,7 +71,7 @@ class Inference:
 
     def follow(self, length: int, known_good: int = 0) -> Followed:
         """The same for a solution that is seen again and again: only what changed is computed anew."""
-        return Followed(self.model, self._moves, hazards(self.model, length, known_good))
+        return Followed(self.model, self._moves(length), hazards(self.model, length, known_good))
 
 
 class Followed:
@@ -115,10 +117,10 @@ class Followed:
     def _sum_up(self, first: int, last: int) -> None:
         """Anew what stands behind the first prefix that changed, and what stands before the last one."""
         for t in range(first, len(self._before) - 1):
-            moved = (self._before[t] * self._seen_as[t]) @ self._moves
+            moved = (self._before[t] * self._seen_as[t]) @ self._moves[t]
             np.divide(moved, moved @ _ONES, out=self._before[t + 1])
         for t in range(last, 0, -1):
-            moved = self._moves @ (self._behind[t] * self._seen_as[t])
+            moved = self._moves[t - 1] @ (self._behind[t] * self._seen_as[t])
             np.divide(moved, moved @ _ONES, out=self._behind[t - 1])
 
 
@@ -131,11 +133,14 @@ def hazards(model: ValueModel, length: int, known_good: int = 0) -> Array:
     return np.asarray(hazard)
 
 
-def _moves(model: ValueModel) -> Array:
-    """(3L, 3L): from the cases of a prefix to those of the next one. A good prefix comes to two cases, of which its step chooses."""
-    nothing = np.zeros((SIZE, SIZE))
-    rows = ([model.walk, model.walk, nothing], [nothing, nothing, model.drop], [nothing, nothing, model.decay])
-    return np.block([list(row) for row in rows])
+def _moves(model: ValueModel, length: int) -> Array:
+    """(length - 1, 3L, 3L): from the cases of a prefix to those of the next one; a good one comes to two, its step chooses."""
+    moves = np.zeros((length - 1, 3 * SIZE, 3 * SIZE))
+    good, error, after = slice(SIZE), slice(SIZE, 2 * SIZE), slice(2 * SIZE, 3 * SIZE)
+    moves[:, good, good] = moves[:, good, error] = model.walks(length)
+    moves[:, error, after] = model.drops(length)
+    moves[:, after, after] = model.decays(length)
+    return moves
 
 
 def level_likelihood(hits: Array, decided: Array) -> Array:
