@@ -65,6 +65,17 @@ def test_on_other_solutions_it_is_better_than_the_default_and_near_the_model_tha
     assert true - 0.07 < fitted < true + 0.01
 
 
+@pytest.mark.parametrize(("count", "seed"), [(20, 1200), (50, 1504), (160, 2602)])
+def test_no_small_pilot_makes_errors_of_right_steps(count: int, seed: int) -> None:
+    """In these pilots errors that cost nothing are a little likelier than the truth, and accuracy fell to .26."""
+    model = fit(simulated(LATE, count, 8, seed=seed, most=8).seen)
+    fresh = simulated(LATE, 1000, 8, seed=2)
+    pilot = Pilot.of(fresh.seen)
+    assert accuracy(model, pilot, fresh) > accuracy(ValueModel(), pilot, fresh)
+    first = first_errors(model, pilot)
+    assert expected_calibration_error(first.max(1).tolist(), (first.argmax(1) + 1 == fresh.first).tolist()) <= 0.1
+
+
 def accuracy(model: ValueModel, pilot: Pilot, drawn: Simulated) -> float:
     return float((first_errors(model, pilot).argmax(1) + 1 == drawn.first).mean())
 
