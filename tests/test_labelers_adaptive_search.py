@@ -57,7 +57,7 @@ def test_a_certified_label_rests_on_what_omegaprm_rests_on() -> None:
     """A hit right before the error or later than nothing before it; k failures at it, or it is the last step. In every label."""
     assert len(labelled("certified")) > 15
     for one in labelled("certified"):
-        assert one.reason == "certified"
+        assert (one.reason, one.confidence) == ("certified", None)
         assert one.first_error is not None
         before, error = one.labels[: one.first_error], one.labels[one.first_error]
         assert not before or (before[-1] is not None and before[-1].hits > 0)
@@ -130,6 +130,20 @@ def test_the_labels_do_not_depend_on_the_order_of_answers(finish: str) -> None:
         assert label(config, Asked(SCRIPT), problem, given) == label(config, Asked(SCRIPT, order=7), problem, given)
 
 
+def test_what_a_pilot_sees_does_not_depend_on_the_order_of_answers() -> None:
+    """It has looked at every prefix of every wrong solution, in the order of the solutions."""
+    for problem, given in domain()[:5]:
+        seen = []
+        for order in (None, 7):
+            labeler = adaptive_labeler(CONFIG, measuring(Asked(SCRIPT, order=order)))
+            seen.append(asyncio.run(labeler.observe(problem, given))[0])
+        assert [each.hits.tolist() for each in seen[0]] == [each.hits.tolist() for each in seen[1]]
+        assert [each.repeated.tolist() for each in seen[0]] == [each.repeated.tolist() for each in seen[1]]
+        wrong = [len(one.steps) for one in given if one.verdict.outcome == "wrong"]
+        assert [len(each.hits) for each in seen[0]] in (wrong, [])
+        assert all((each.decided[1:] >= 2).all() for each in seen[0])
+
+
 @pytest.mark.parametrize("limit", [8, 9, 20, 33])
 @pytest.mark.parametrize("finish", ["certified", "posterior"])
 def test_the_limit_of_rollouts_holds(finish: str, limit: int) -> None:
@@ -175,7 +189,8 @@ def test_a_single_step_is_the_error_and_costs_nothing(finish: str) -> None:
     given = replace(written(problem, "error=1", 1)[0], verdict=Verdict("wrong", "exact"))
     config = replace(CONFIG, finish=finish, filter_rollouts=0)  # type: ignore[arg-type]  # a name of a finish
     (one,) = label(config, Asked("error=0.5"), problem, [given]).solutions
-    assert (one.first_error, one.reason, one.confidence, one.cost.rollouts) == (0, finish, 1.0, 0)
+    assert (one.first_error, one.reason, one.cost.rollouts) == (0, finish, 0)
+    assert one.confidence == (1.0 if finish == "posterior" else None)
     assert one.labels == (StepLabel(0, 1),)
 
 

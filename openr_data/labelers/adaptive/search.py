@@ -126,7 +126,10 @@ class Found:
         return states(self.path, self.posterior, proved)
 
     def labelled(self, solution: Solution, cost: Cost, /) -> LabeledSolution:
-        """The label; nothing is decided where most of what was drawn could not be graded."""
+        """The label; nothing is decided where most of what was drawn could not be graded.
+
+        A certificate has no confidence: its model, in which no error is made good, only says where to look.
+        """
         counts = [self.path.label(t) for t in range(1, len(solution.steps))]
         error, reason = self._first_error()
         return LabeledSolution(
@@ -137,7 +140,7 @@ class Found:
             cost,
             reason,
             estimates=self._estimates(),
-            confidence=None if error is None else float(self.posterior.first[error]),
+            confidence=None if error is None or self.how.finish == "certified" else float(self.posterior.first[error]),
         )
 
     def _first_error(self) -> tuple[int | None, str]:
