@@ -104,6 +104,16 @@ class LocalEngine:
         """Tokens generated so far, those of cancelled requests included."""
         return self._batch.generated_tokens
 
+    @property
+    def prompt_tokens(self) -> tuple[int, int]:
+        """How many tokens of prompts were computed, and how many were taken from prompts that were held already."""
+        return self._batch.prefilled_tokens, self._batch.reused_tokens
+
+    @property
+    def steps(self) -> int:
+        """Forward passes that generated."""
+        return self._batch.steps
+
     def start(self) -> None:
         from openr_data.engines.local_loop import StepLoop
 

@@ -14,6 +14,7 @@ import torch
 
 from openr_data.engines.local_cache import GRAIN, Place, RowCache
 from openr_data.engines.local_model import LocalModel
+from openr_data.engines.local_prefixes import KeptPrompts
 from openr_data.engines.local_request import Request
 from openr_data.engines.local_rows import Rows
 from openr_data.engines.local_sampling import Filters, choose, uniforms
@@ -28,12 +29,15 @@ class Batch:
     """At most `slots` sequences at a time; requests beyond them wait in a queue, first come first served.
 
     `submit` and `cancel` may be called at any moment, also while another thread is in `step`; nothing else may.
+
+    Up to `kept` prompts (as many as there are slots, unless said) stay in memory that no sequence needs, for later requests.
     """
 
-    def __init__(self, model: LocalModel, text: TextSide, slots: int) -> None:
+    def __init__(self, model: LocalModel, text: TextSide, slots: int, kept: int | None = None) -> None:
         self.model, self.text, self.slots = model, text, slots
-        self.generated_tokens = 0
-        self.prefilled_tokens = 0
+        self.steps = self.generated_tokens = 0
+        self.prefilled_tokens = self.reused_tokens = 0
+        self._keep = _multiple(slots, ROWS) if kept is None else kept
         self._cancelled = False
         self._queue: deque[Request] = deque()
         self._build(model.affordable_rows(min(_START, self._longest)), min(_START, self._longest))
@@ -45,6 +49,8 @@ class Batch:
             )
         self.slots = min(self.slots, affordable)
         rows = min(affordable, _multiple(self.slots, ROWS))
+        self._kept = KeptPrompts(rows, min(affordable - rows, self._keep))
+        rows += self._kept.count
         self._cache = RowCache(self.model.layers, rows, capacity)
         self._rows = Rows(rows, capacity, self.model.vocabulary)
         self._token = torch.zeros(rows, dtype=torch.long, device=self.model.device)
@@ -77,6 +83,7 @@ class Batch:
             if not self._live_count:
                 return []
             self._compact()
+            self.steps += 1
             return self._decode()
 
     def drain(self) -> list[Request]:
@@ -106,24 +113,29 @@ class Batch:
                 return
 
     def _free(self) -> list[int]:
-        return [int(row) for row in np.flatnonzero(~self._rows.live)][: self.slots - self._live_count]
+        return [int(row) for row in np.flatnonzero(~self._rows.live[: self._kept.first])][: self.slots - self._live_count]
 
     @property
     def _live_count(self) -> int:
         return int(np.count_nonzero(self._rows.live))
 
     def _make_room(self, length: int) -> bool:
-        """Whether a row holds `length` tokens, widening all rows if need be. False: wait until the present sequences are done."""
+        """Whether a row holds `length` tokens, widening all rows if need be. False: wait until the present sequences are done.
+
+        Kept prompts go before a sequence has to wait.
+        """
         needed = _capacity(length)
         if needed <= self._rows.capacity:
             return True
         capacity = min(max(needed, 2 * self._rows.capacity), self._longest)
-        if self.model.affordable_rows(capacity) < self._rows.count:  # no spare room, then
+        if self.model.affordable_rows(capacity) < self._kept.first:  # no spare room, then
             capacity = needed
         affordable = self.model.affordable_rows(capacity)
-        if affordable >= self._rows.count:
-            self._cache.widen(capacity)
-            self._rows.widen(capacity)
+        if affordable >= self._kept.first:
+            self._kept.shrink(affordable - self._kept.first)
+            count = self._kept.first + self._kept.count
+            self._cache.resize(count, capacity)
+            self._rows.resize(count, capacity)
             return True
         if self._live_count:
             return False
@@ -144,10 +156,13 @@ class Batch:
         self._filters = None
 
     def _prefill(self, row: int, tokens: np.ndarray[tuple[int], np.dtype[np.int32]]) -> None:
-        donor, known = self._rows.longest_prefix(tokens)
+        shared = self._rows.shared(tokens)
+        donor = int(shared.argmax())
+        known = int(shared[donor])
         if donor != row:
             self._cache.copy(donor, row, known)
         self.prefilled_tokens += len(tokens) - known
+        self.reused_tokens += known
         for start in range(known, len(tokens), self.model.chunk):
             part = tokens[start : start + self.model.chunk]
             padded = np.zeros(_multiple(len(part), ROWS), np.int64)
@@ -157,6 +172,10 @@ class Batch:
             span = min(_multiple(start + len(padded), GRAIN), self._rows.capacity)
             self.model.forward(ids[None], positions[None], self._cache, Place(positions, span, row, start))
         self._rows.hold(row, tokens)
+        place = self._kept.place_for(len(tokens), shared, self._rows.held_length)
+        if place is not None:
+            self._cache.copy(row, place, len(tokens))
+            self._rows.hold(place, tokens)
 
     def _compact(self) -> None:
         """Move the highest rows into holes when that makes the forward pass smaller."""

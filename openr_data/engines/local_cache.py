@@ -88,13 +88,14 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not ty
             self._keys[target, :, :length] = self._keys[source, :, :length]
             self._values[target, :, :length] = self._values[source, :, :length]
 
-    def widen(self, capacity: int) -> None:
-        """Room for more positions; the rows keep what they hold."""
-        if self.is_initialized:
-            extra = (0, 0, 0, capacity - self.capacity)
-            self._keys, self._values = (torch.nn.functional.pad(x, extra) for x in (self._keys, self._values))
-            self._measure()
+    def resize(self, rows: int, capacity: int) -> None:
+        """Room for more positions in each row, and no more rows than now; the rows keep what they hold."""
+        self.rows, extra = rows, (0, 0, 0, capacity - self.capacity)
         self.capacity = capacity
+        if self.is_initialized:
+            self._keys = torch.nn.functional.pad(self._keys[:rows], extra)
+            self._values = torch.nn.functional.pad(self._values[:rows], extra)
+            self._measure()
 
 
 class RowCache(Cache):  # type: ignore[misc]  # transformers is not typed for us
@@ -113,9 +114,9 @@ class RowCache(Cache):  # type: ignore[misc]  # transformers is not typed for us
         for layer in self._rows:
             layer.copy(source, target, length)
 
-    def widen(self, capacity: int) -> None:
+    def resize(self, rows: int, capacity: int) -> None:
         for layer in self._rows:
-            layer.widen(capacity)
+            layer.resize(rows, capacity)
 
 
 def rows_attention(

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from openr_data.engines.local_request import Request
 from openr_data.engines.local_sampling import Filters
 
+_PER_ROW = ("live", "position", "generated", "limit", "seed", "logprob", "knobs", "rule", "written", "held", "held_length")
+
 
 class Rows:
     """Arrays with one entry per row. A row that is not live may still hold the keys of a prompt, for others to copy.
@@ -78,29 +80,31 @@ class Rows:
         self.held[row, : len(prompt)] = prompt
         self.held_length[row] = len(prompt)
 
-    def longest_prefix(self, prompt: NDArray[np.int32]) -> tuple[int, int]:
-        """The row that holds the longest beginning of `prompt`, and how long it is."""
+    def shared(self, prompt: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many tokens of the beginning of `prompt` each row holds the keys of."""
         if not len(prompt):
-            return 0, 0
+            return np.zeros(self.count, np.int64)
         differs = self.held[:, : len(prompt)] != prompt
         same = np.where(differs.any(1), differs.argmax(1), len(prompt))
-        same = np.minimum(same, self.held_length)
-        row = int(same.argmax())
-        return row, int(same[row])
+        return np.minimum(same, self.held_length)
 
     def move(self, source: int, target: int) -> None:
-        for name in ("position", "generated", "limit", "seed", "logprob", "knobs", "rule", "written", "held", "held_length"):
+        for name in _PER_ROW:
             array = getattr(self, name)
             array[target] = array[source]
         self.owner[target], self.live[target] = self.owner[source], True
         self.release(source)
         self.held_length[source] = 0
 
-    def widen(self, capacity: int) -> None:
+    def resize(self, count: int, capacity: int) -> None:
+        """Longer rows, and no more of them than now; those that are given up must not be live."""
         extra = ((0, 0), (0, capacity - self.capacity))
+        for name in _PER_ROW:
+            setattr(self, name, getattr(self, name)[:count])
+        del self.owner[count:]
         self.written = np.pad(self.written, extra)
         self.held = np.pad(self.held, extra, constant_values=-1)
-        self.capacity = capacity
+        self.count, self.capacity = count, capacity
 
     def filters(self, count: int, device: torch.device) -> Filters:
         """The sampling parameters of rows 0..count-1."""
