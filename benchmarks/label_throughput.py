@@ -4,7 +4,9 @@
 
 Raw: the engine alone, given every request of the labelling at once, nothing graded, journalled or written. Each round runs
 both, the order changing from round to round; the median of the ratios counts, since the machine's speed drifts. `by CPU` is the
-ratio of the tokens per second of this process's CPU time, for an engine inside it: what a machine that others use cannot change.
+ratio of the tokens per second of this process's CPU time, for an engine inside it, without the loading: what a machine that
+others use cannot change. Of the local engine it prints for both: `steps`, and `prefill`, the computed and the reused tokens of
+prompts.
 
 Of `label` it also prints: `tail`, the share of the time that passed after 95 % of the questions were done; `busy`, the mean count
 of sequences in the engine (at most its slots), and until 95 % were done; `idle`, the share of the time until then in which a slot
@@ -29,6 +31,7 @@ from typing import Any
 from unittest.mock import patch
 
 from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
+from openr_data.engines.local import LocalEngine
 from openr_data.engines.open import open_engine
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines import work
@@ -54,6 +57,8 @@ class Watch:
     inside: int = 0
     open: int = 0
     most_open: int = 0
+    loading: float = 0.0
+    counts: str = ""
     scheduler: Scheduler | None = None
     levels: list[tuple[float, int, int]] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
@@ -118,13 +123,27 @@ def requests_of(run: Path) -> list[Request]:
     )
 
 
-async def raw(spec: EngineSpec, limits: EngineLimits, requests: list[Request], sampling: Sampling) -> tuple[int, float]:
+async def raw(
+    spec: EngineSpec, limits: EngineLimits, requests: list[Request], sampling: Sampling
+) -> tuple[int, float, Watch]:
     """Tokens and seconds of the engine alone; loading is not counted."""
-    async with open_engine(spec, limits) as engine:
+    watch = Watch()
+    async with opened(spec, limits, watch) as engine:
         began = time.perf_counter()
         calls = [engine.sample(q, prefix, n=1, sampling=sampling, start=index) for q, prefix, index in requests]
         tokens = sum(completion.token_count for group in await asyncio.gather(*calls) for completion in group)
-        return tokens, time.perf_counter() - began
+        return tokens, time.perf_counter() - began, watch
+
+
+@asynccontextmanager
+async def opened(spec: EngineSpec, limits: EngineLimits, watch: Watch) -> AsyncIterator[LoadedEngine]:
+    began = time.process_time()
+    async with open_engine(spec, limits) as engine:
+        watch.loading = time.process_time() - began
+        yield engine
+        if isinstance(engine, LocalEngine):
+            computed, reused = engine.prompt_tokens
+            watch.counts = f"steps {engine.steps:,}  prefill {computed:,} + {reused:,}"
 
 
 def labelled(config: LabelRunConfig, options: RunOptions) -> tuple[int, float, Watch]:
@@ -151,8 +170,8 @@ def watching(watch: Watch) -> Iterator[None]:
     """While the block runs, engines and journals are watched, and the event loop of the run is asked how late it is."""
 
     @asynccontextmanager
-    async def opened(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[Watched]:
-        async with open_engine(spec, limits) as engine:
+    async def watched(spec: EngineSpec, limits: EngineLimits) -> AsyncIterator[Watched]:
+        async with opened(spec, limits, watch) as engine:
             napping = asyncio.create_task(nap())
             yield Watched(engine, watch)
             napping.cancel()
@@ -164,7 +183,7 @@ def watching(watch: Watch) -> Iterator[None]:
             watch.lags.append(time.perf_counter() - began - NAP)
 
     with (
-        patch.object(work, "open_engine", opened),
+        patch.object(work, "open_engine", watched),
         patch.object(Journal, "record", _timed(Journal.record, watch.journal)),
         patch.object(Journal, "lookup", _timed(Journal.lookup, watch.lookups)),
     ):
@@ -223,18 +242,22 @@ def main() -> None:
         print(f"{'round':>5} {'label tok/s':>12} {'raw tok/s':>12} {'ratio':>7} {'by CPU':>7}")
         ratios, by_cpu = [], []
         for number in range(arguments.rounds):
-            speeds, cheap, seen = {}, {}, Watch()
+            speeds, cheap, seen = {}, {}, {}
             for what in ("label", "raw") if number % 2 == 0 else ("raw", "label"):
                 spent = time.process_time()
                 if what == "label":
-                    tokens, seconds, seen = once(f"label-{number}")
+                    tokens, seconds, seen[what] = once(f"label-{number}")
                 else:
-                    tokens, seconds = asyncio.run(raw(spec, limits, requests, rollouts))
-                speeds[what], cheap[what] = tokens / seconds, tokens / (time.process_time() - spent)
+                    tokens, seconds, seen[what] = asyncio.run(raw(spec, limits, requests, rollouts))
+                spent = time.process_time() - spent - seen[what].loading
+                speeds[what], cheap[what] = tokens / seconds, tokens / spent
             ratios.append(speeds["label"] / speeds["raw"])
             by_cpu.append(cheap["label"] / cheap["raw"])
             row = f"{number:>5} {speeds['label']:>12,.0f} {speeds['raw']:>12,.0f} {ratios[-1]:>7.3f} {by_cpu[-1]:>7.3f}"
-            print(f"{row}  {seen.told()}", flush=True)
+            print(f"{row}  {seen['label'].told()}")
+            for what, watch in seen.items():
+                if watch.counts:
+                    print(f"{what:>5} {cheap[what]:>12,.0f} tok/CPU s  {watch.counts}", flush=True)
         print(f"median ratio {median(ratios):.3f}, by CPU {median(by_cpu):.3f}")
 
 
