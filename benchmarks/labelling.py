@@ -244,12 +244,14 @@ def main() -> None:
     parser.add_argument("--journal", type=Path, help="where the built-in policy's rollouts are kept for the next time")
     parser.add_argument("--reuse", type=Path, nargs="*", default=[], help="journals of earlier runs")
     parser.add_argument("--only", default="", help="methods whose name holds this, besides the reference")
+    parser.add_argument("--skip", nargs="*", default=[], help="methods whose name begins so (genprm draws ten times the rest)")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     tables = []
     for domain in _domains(arguments):
         chosen = [each for each in methods() if arguments.only in each.name or each.name == REFERENCE]
+        chosen = [each for each in chosen if not each.name.startswith(tuple(arguments.skip))]
         results = asyncio.run(
             measure(
                 domain, chosen, wanted=arguments.wrong, pilot=arguments.pilot, journal=arguments.journal, reuse=arguments.reuse
