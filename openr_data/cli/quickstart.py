@@ -32,8 +32,8 @@ def quickstart(
 ) -> None:
     """Make a labelled data set with the model that ships inside, and judge every method against the truth.
 
-    Samples solutions of generated arithmetic problems, labels their steps with OmegaPRM, Math-Shepherd and MiPS, and compares
-    the labels with an exact oracle. Offline, on a CPU, in about two minutes. Run it again and it goes on where it was.
+    Samples solutions of generated arithmetic problems, labels their steps with OmegaPRM, the adaptive labeler, Math-Shepherd and
+    MiPS, and compares the labels with an exact oracle. Offline, on a CPU, in about two minutes. Run it again and it goes on where it was.
     """
     from openr_data.engines import EngineLimits
     from openr_data.pipelines.quickstart import QuickstartConfig
@@ -59,7 +59,8 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
     console.print(
         "[dim]Solutions with a wrong answer: how many could be decided, how often the first wrong step was found "
         "exactly, too early or too late, precision and recall of the steps called wrong. Rollouts and generated tokens "
-        "are per labelled solution: right ones included, and those that OmegaPRM makes of its own rollouts. "
+        "are per labelled solution: right ones included, and those that the trees make of their own rollouts. "
+        f"{pilots(result)}"
         f"{result.recovered} solutions took a wrong step back and are right: rollouts cannot see those errors.[/]"
     )
     shown = example(Path(result.methods[0].out))
@@ -72,6 +73,12 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
     console.print(f"{count} labelled solutions in {duration(seconds)}. Load them:", markup=False)
     console.print(f'    datasets.load_dataset("{result.methods[0].out}", split="train")', markup=False, style="bold")
     console.print(f"Look further:\n    openr-data inspect {result.methods[0].out} --rollouts 2", markup=False)
+
+
+def pilots(result: QuickstartReport) -> str:
+    """A sentence on what does not stand in the table."""
+    drawn = [f"{method.method} {method.pilot.tokens:,} tokens" for method in result.methods if method.pilot.rollouts]
+    return f"Not in the table: the pilot that fits a model, {', '.join(drawn)} in all. " if drawn else ""
 
 
 def comparison(result: QuickstartReport) -> Table:

@@ -24,7 +24,10 @@ SOLUTIONS = "solutions"
 
 @dataclass(frozen=True, slots=True)
 class QuickstartConfig:
-    """Few dials: how many problems and solutions, k, and the policy. The first method's data set is the one to look at."""
+    """Few dials: how many problems and solutions, k, and the policy. The first method's data set is the one to look at.
+
+    `pilot` wrong solutions fit the model of the adaptive method.
+    """
 
     problems: int = 60
     solutions: int = 4
@@ -34,7 +37,8 @@ class QuickstartConfig:
     seed: int = 0
     max_tokens: int = 256
     engine: EngineSpec = field(default_factory=lambda: EngineSpec("builtin"))
-    methods: tuple[str, ...] = ("omegaprm", "math-shepherd", "mips")
+    methods: tuple[str, ...] = ("omegaprm", "adaptive", "math-shepherd", "mips")
+    pilot: int = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class MethodReport:
     """One method against the oracle. `wrong` compares the given wrong-answer solutions.
 
     `cost` is of all rollouts of the run, and is shared by all solutions that it labelled: the `given` ones, and those that
-    OmegaPRM made of its own rollouts.
+    OmegaPRM made of its own rollouts. `pilot` is what fitting a model to the first wrong solutions drew, for all of them.
     """
 
     method: str
@@ -51,6 +55,7 @@ class MethodReport:
     wrong: Agreement
     cost: Cost
     given: int
+    pilot: Cost = field(default_factory=Cost)
 
     @property
     def rollouts_per_solution(self) -> float:
@@ -86,7 +91,11 @@ def quickstart(
     reports: list[MethodReport] = []
     for method in config.methods:
         labels = LabelConfig(
-            method=method, rollouts=config.rollouts, filter_rollouts=config.filter_rollouts, searches=config.searches
+            method=method,
+            rollouts=config.rollouts,
+            filter_rollouts=config.filter_rollouts,
+            searches=config.searches,
+            pilot=config.pilot,
         )
         run = LabelRunConfig(ProblemSource(str(out / SOLUTIONS)), config.engine, sampling, labels)
         # Where two methods ask the same rollouts, the later one finds them in the earlier one's journal.
@@ -106,7 +115,13 @@ def compare(method: str, run: Path) -> MethodReport:
         given += len(mine)
         wrong += agreement((one, true_first_error(item, one)) for one in mine if one.solution.verdict.outcome == "wrong")
         cost += cost_of(item.nodes)
-    return MethodReport(method, str(run), labelled, wrong, cost, given)
+    return MethodReport(method, str(run), labelled, wrong, cost, given, pilot_cost(run))
+
+
+def pilot_cost(run: Path) -> Cost:
+    """What the pilot of a run drew; part of it is used again for the labels of the solutions that it looked at."""
+    pilot = RunReader.open(run).record.settings.get("pilot", {})
+    return Cost(pilot.get("completions", 0), pilot.get("tokens", 0))
 
 
 def true_first_error(item: ItemRecords, labeled: LabeledSolution) -> int:
