@@ -33,7 +33,8 @@ def quickstart(
     """Make a labelled data set with the model that ships inside, and judge every method against the truth.
 
     Samples solutions of generated arithmetic problems, labels their steps with OmegaPRM, the adaptive labeler, Math-Shepherd and
-    MiPS, and compares the labels with an exact oracle. Offline, on a CPU, in about two minutes. Run it again and it goes on where it was.
+    MiPS, and compares the labels with an exact oracle. Offline, on a CPU, in about two minutes. Run it again and it goes on
+    where it was.
     """
     from openr_data.engines import EngineLimits
     from openr_data.pipelines.quickstart import QuickstartConfig
