@@ -101,6 +101,42 @@ def test_a_cancelled_wait_leaves_the_queue_and_takes_no_place() -> None:
     asyncio.run(run())
 
 
+def test_many_that_leave_at_once_are_counted_once_each() -> None:
+    """The heap is tidied by the first of them, while the others have not yet said that they leave."""
+
+    async def run(left: int) -> None:
+        scheduler = full(1)
+        tasks = [asyncio.create_task(scheduler.acquire(order(item))) for item in range(100)]
+        await settle()
+        for task in tasks[:left]:
+            task.cancel()
+        await settle()
+        assert scheduler.waiting == 100 - left
+        for task in tasks[left:]:
+            scheduler.release()
+            await task
+        scheduler.release()
+        assert (scheduler.waiting, scheduler.running) == (0, 0)
+        await asyncio.wait_for(scheduler.acquire(order(1)), 5)
+
+    for left in (40, 60, 80, 100):
+        asyncio.run(run(left))
+
+
+def test_who_comes_while_others_leave_gets_the_free_place() -> None:
+    async def run() -> None:
+        scheduler = full(1)
+        tasks = [asyncio.create_task(scheduler.acquire(order(item))) for item in range(3)]
+        await settle()
+        for task in tasks:
+            task.cancel()
+        scheduler.running = 0
+        await asyncio.wait_for(scheduler.acquire(order(9)), 5)
+        assert (scheduler.waiting, scheduler.running) == (0, 1)
+
+    asyncio.run(run())
+
+
 def test_a_place_that_was_given_to_a_cancelled_wait_goes_to_the_next() -> None:
     async def run() -> None:
         scheduler = full(1)

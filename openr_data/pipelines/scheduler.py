@@ -41,7 +41,7 @@ class Scheduler:
         self.on_ask: Callable[[int], None] = lambda _: None
         self.on_grant: Callable[[], None] = lambda: None
         self._queue: list[tuple[Order, int, asyncio.Future[None]]] = []
-        self._left = 0
+        self._waiting = 0
         self._arrivals = count()
 
     @property
@@ -50,16 +50,18 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue) - self._left
+        return self._waiting
 
     async def acquire(self, order: Order) -> None:
         """Wait for a place. Cancelling the wait leaves the queue; a place that was given meanwhile goes to the next."""
         self.on_ask(order.item)
-        if not self.waiting and self.running < self.places:
+        if not self._waiting and self.running < self.places:
             self.running += 1
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heappush(self._queue, (order, next(self._arrivals), place))
+        self._waiting += 1
+        self._give()  # there may be more places than at the last release
         try:
             await place
         except asyncio.CancelledError:
@@ -71,22 +73,23 @@ class Scheduler:
 
     def release(self) -> None:
         self.running -= 1
+        self._give()
+        self.on_grant()
+
+    def _give(self) -> None:
         while self._queue and self.running < self.places:
             _, _, place = heappop(self._queue)
-            if place.done():
-                self._left -= 1
-                continue
-            self.running += 1
-            place.set_result(None)
-        self.on_grant()
+            if not place.done():  # otherwise its caller was cancelled, and is counted by `_leave`
+                self.running += 1
+                self._waiting -= 1
+                place.set_result(None)
 
     def _leave(self) -> None:
         """Who has left stays in the heap until they are the half of it."""
-        self._left += 1
-        if 2 * self._left > len(self._queue):
+        self._waiting -= 1
+        if 2 * self._waiting < len(self._queue):
             self._queue = [entry for entry in self._queue if not entry[2].done()]
             heapify(self._queue)
-            self._left = 0
         self.on_grant()
 
 
