@@ -52,7 +52,7 @@ def methods() -> list[Method]:
         *(Method(f"epicprm k={k}", config("epicprm", k)) for k in (8, 16, 32)),
         *(Method(f"genprm k={k}", config("genprm", k)) for k in (8, 32)),
         *(Method(f"adaptive certified k={k}, no reuse", config("adaptive", k, **certified, **alone)) for k in (4, 8, 16)),
-        *(Method(f"adaptive certified k={k}", config("adaptive", k, **certified)) for k in (4, 8, 16)),
+        *(Method(f"adaptive certified k={k}", config("adaptive", k, **certified)) for k in (4, 8, 9, 10, 16)),
         *(
             Method(f"adaptive {end:.0%}{_cap(cap)}, no reuse", config("adaptive", confidence=end, cap=cap, **alone), pilot=True)
             for end, cap in ENDS
