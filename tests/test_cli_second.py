@@ -96,13 +96,15 @@ def test_a_judge_that_is_gone_is_told_by_name_and_leaves_the_run_to_resume(run: 
 
 def test_a_prover_continues_the_same_steps(run: Run, solved: Path, tmp_path: Path) -> None:
     prover = ("--prover", "scripted", "--prover-script", "error=0.01,recovery=0", "--prover-temperature", 0.9)
-    code, out, err = run("label", solved, "--method", "pav", *prover, "-k", 4, "--json", "--out", tmp_path / "run")
+    drawn = ("--top-p", 0.9, "--stop", "THE END", "-k", 2)
+    code, out, err = run("label", solved, "--method", "pav", *prover, *drawn, "--json", "--out", tmp_path / "run")
     assert code == 0, err
     summary = json.loads(out)
     assert summary["engines"]["prover"]["completions"] > 0
     assert summary["tokens"] == 0, "the policy itself has nothing to draw"
     identity = json.loads((tmp_path / "run" / "run.json").read_text())["identity"]["config"]["run"]["engines"]["prover"]
     assert (identity["sampling"]["temperature"], identity["sampling"]["max_tokens"]) == (0.9, 512)
+    assert (identity["sampling"]["top_p"], identity["sampling"]["stop"]) == (0.9, ["THE END"])
 
 
 @pytest.mark.parametrize(

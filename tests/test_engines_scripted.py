@@ -288,6 +288,7 @@ def test_identity_follows_what_is_said_and_not_how_fast() -> None:
         ("steps", "one key=value was expected"),
         ("steps=3,steps=4", "one key=value was expected"),
         ("steps=0", "at least 1"),
+        ("success=0", "give error=1,recovery=0 instead"),
         ("phrasings=17", "phrasings from 1 to 16"),
         ("crash=burn", "crash cannot be 'burn'"),
         ("latency=nan", "latency cannot be 'nan'"),

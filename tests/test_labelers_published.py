@@ -453,7 +453,7 @@ def test_first_errors_of_the_published_labelers_are_mostly_true(method: str, lea
         (LabelConfig("er-prm", eta=0.0), "eta must be a positive"),
         (LabelConfig("er-prm", eta=float("inf")), "eta must be a positive"),
         (LabelConfig("er-prm", exact_counts=False), "er-prm reads shares"),
-        (LabelConfig("pav", rollouts=3), "best_of must be at least 1 and, for pav, at most the 3 rollouts"),
+        (LabelConfig("pav", rollouts=3, best_of=0), "best_of must be at least 1, not 0"),
         (LabelConfig("pav", drop=-0.1), "drop is an advantage"),
         (LabelConfig(repair_pattern="("), "repair pattern is not a regular expression"),
     ],

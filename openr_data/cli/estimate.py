@@ -82,7 +82,10 @@ def fitting(labels: Mapping[str, LabelConfig]) -> tuple[dict[str, LabelConfig], 
     unfit: dict[str, UsageError] = {}
     for name, label in labels.items():
         try:
-            fit[name] = checked(label)
+            checked(label)
+            if label.method == "pav":
+                label.check_best_of()
+            fit[name] = label
         except UsageError as error:
             unfit[name] = error
     return fit, unfit

@@ -61,6 +61,8 @@ def label(
         raise UsageError(f"--separator is for files: the steps of {solutions} stand in its records")
     drawn = sampling.sampling(recorded_sampling(given))
     seconds = {each.name: (each.limits(), second) for each in (judge, prover) if (second := each.second(drawn))}
+    if "prover" in seconds:
+        settings.beside_prover()
     config = LabelRunConfig(
         source=given,
         engine=spec,

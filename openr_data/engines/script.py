@@ -101,6 +101,8 @@ def parse_script(text: str) -> Script:
     for name in _RATES:
         if not 0.0 <= getattr(script, name) <= 1.0:
             raise UsageError(f"the script's {name} is a probability: give a number from 0 to 1")
+    if "success" in pairs and not script.success:
+        raise UsageError("a script whose policy never succeeds has no success: give error=1,recovery=0 instead")
     _check_difficulty(script)
     if not 1 <= script.phrasings <= 16 or script.steps < 1 or script.slots < 1:
         raise UsageError("the script needs steps and slots of at least 1 and phrasings from 1 to 16")

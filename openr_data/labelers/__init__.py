@@ -103,6 +103,7 @@ def _pav(config: LabelConfig, measure: MonteCarlo, engines: Engines) -> Labeler:
     """A prover that is given is taken as it is; without one, it is best-of-k of the method's own engine."""
     prover = engines.get("prover")
     if prover is None:
+        config.check_best_of()
         return Pav(measure, config.rollouts, config.best_of, config.drop)
     return Pav(replace(measure, engine=prover.engine, sampling=prover.sampling), config.rollouts, 1, config.drop)
 

@@ -112,6 +112,12 @@ class LabelConfig:
         self._check_adaptive()
         return self
 
+    def check_best_of(self) -> None:
+        """For pav without a prover, which is then best-of-k of the method's own engine; raises `UsageError`."""
+        if self.best_of > self.rollouts:
+            told = f"best_of {self.best_of} cannot be read off {self.rollouts} rollouts of a prefix"
+            raise UsageError(f"{told}: take more rollouts, a smaller best_of, or a prover")
+
     def _check_adaptive(self) -> None:
         if self.finish not in {"certified", "posterior"}:
             raise UsageError(f"finish is certified or posterior, not '{self.finish}'")
@@ -132,8 +138,8 @@ class LabelConfig:
             raise UsageError(f"eta must be a positive number, not {self.eta}")
         if not 0 <= self.drop <= 1:
             raise UsageError(f"drop is an advantage from 0 (no rule) to 1, not {self.drop}")
-        if self.best_of < 1 or (self.method == "pav" and self.best_of > self.rollouts):
-            raise UsageError(f"best_of must be at least 1 and, for pav, at most the {self.rollouts} rollouts, not {self.best_of}")
+        if self.best_of < 1:
+            raise UsageError(f"best_of must be at least 1, not {self.best_of}")
         if self.method in SHARE_METHODS and self.exact_counts is False:
             raise UsageError(f"{self.method} reads shares of hits, which stopping early would bias: leave exact_counts on")
         checked_pattern(self.repair_pattern)

@@ -81,6 +81,8 @@ class LabelRunConfig:
             if name not in {SECOND_ENGINE.get(each) for each in methods}:
                 raise UsageError(f"--{name} says nothing to --method {method}: it has no {name}")
             _check_sampling(second.sampling)
+        if "pav" in methods and "prover" not in self.engines:
+            self.label.check_best_of()
         needed = NEEDED_ENGINE.get(method, "")
         if needed and needed not in self.engines:
             raise UsageError(f"--method {method} needs a {needed}: say with --{needed} or --{needed}-model which engine that is")

@@ -139,6 +139,8 @@ def estimate(
         if label.method in NEEDED_ENGINE:
             raise UsageError(f"estimate works with one engine, and {label.method} needs a {NEEDED_ENGINE[label.method]} as well")
         label.checked(METHODS)
+        if label.method == "pav":
+            label.check_best_of()
     problems, total = sampled(config.source, pilot, config.sampling.seed)
     return extrapolated(asyncio.run(trial(config, labels, limits, problems)), total, prices)
 

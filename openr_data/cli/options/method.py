@@ -18,6 +18,7 @@ _PANEL = "Method"
 _SEARCHES = 20
 _FEW = 2
 _NAMES = {"fit_pilot": "pilot"}
+_OFF = {"exact_counts": "--early-stop", "reuse_passing": "--no-reuse-passing", "perplexity": "--no-perplexity"}
 _OF_POSTERIOR = ("confidence", "cap", "fit_pilot")
 
 METHODS = ("omegaprm", "adaptive", "math-shepherd", "mips", "scan", "epicprm", "genprm", "er-prm", "pav", "consensus")
@@ -77,6 +78,19 @@ _ESTIMATES = "hard: right solutions are free; soft: measure them too."
 def _option(*flags: str, help: str, default: object = None, readers: ReadBy | None = None, **bounds: Any) -> Any:  # noqa: A002
     shown = help + (readers.shown if readers else "") + ("" if default is None else rf" [dim]\[default: {default}][/dim]")
     return typer.Option(*flags, help=shown, rich_help_panel=readers.panel if readers else _PANEL, **bounds)
+
+
+def _flag(name: str, value: object) -> str:
+    """The option as it was written."""
+    return _OFF.get(name, name) if value is False else f"--{name.replace('_', '-')}"
+
+
+def _told(methods: Sequence[str]) -> str:
+    """>>> _told(["scan"]), _told(["scan", "mips"]), _told(["scan", "mips", "pav"])
+    ('scan reads', 'scan and mips read', 'scan, mips and pav read')
+    """
+    *others, last = methods
+    return f"{', '.join(others)} and {last} read" if others else f"{last} reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +194,21 @@ class MethodOptions:
     def read_by(self, methods: Sequence[str]) -> MethodOptions:
         """Itself; raises `UsageError` for an option that was given and that none of these methods reads."""
         reading = {each for method in methods for each in self._reading(method)}
-        for name, _, readers in self._given():
+        if self.repair_pattern is not None and not self.ignore_repairs:
+            raise UsageError("--repair-pattern says how a repair is known: it is read with --ignore-repairs only")
+        for name, value, readers in self._given():
             if name in _OF_POSTERIOR and self.finish == "certified":
-                raise UsageError(
-                    f"--{name.replace('_', '-')} belongs to --finish posterior and says nothing to --finish certified"
-                )
+                raise UsageError(f"{_flag(name, value)} belongs to --finish posterior and says nothing to --finish certified")
             if readers and not reading & set(readers.methods):
                 raise UsageError(
-                    f"--{name.replace('_', '-')} says nothing to --method {' or '.join(methods)}: "
-                    f"only {' and '.join(readers.methods)} {'reads' if len(readers.methods) == 1 else 'read'} it"
+                    f"{_flag(name, value)} says nothing to --method {' or '.join(methods)}: only {_told(readers.methods)} it"
                 )
+        return self
+
+    def beside_prover(self) -> MethodOptions:
+        """Itself, where a prover was chosen; raises `UsageError` for an option that is read without one only."""
+        if self.best_of is not None:
+            raise UsageError("--best-of makes a prover of the method's own engine: with --prover it says nothing")
         return self
 
     def _reading(self, method: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -44,10 +44,9 @@ class _Second:
         return any(self._given(end) for end in _CHOOSING)
 
     def second(self, sampling: Sampling) -> SecondEngine | None:
-        """The engine and its sampling, which is the run's but for what is said; `None`: it is not chosen."""
+        """The engine and its sampling, begun from `_base`; `None`: it is not chosen."""
         from openr_data.engines import EngineSpec
         from openr_data.pipelines.config import SecondEngine
-        from openr_data.types import Sampling
 
         if not self.chosen:
             self._refuse_orphans()
@@ -63,8 +62,12 @@ class _Second:
         temperature = next(
             each for each in (self._given("_temperature"), self.temperature, sampling.temperature) if each is not None
         )
-        drawn = Sampling(temperature, self._given("_max_tokens") or self.max_tokens or sampling.max_tokens, sampling.seed)
-        return SecondEngine(spec, drawn)
+        limit = self._given("_max_tokens") or self.max_tokens or sampling.max_tokens
+        return SecondEngine(spec, replace(self._base(sampling), temperature=temperature, max_tokens=limit))
+
+    def _base(self, sampling: Sampling) -> Sampling:
+        """What the sampling is where nothing is said of it: the run's."""
+        return sampling
 
     def limits(self) -> EngineLimits:
         from openr_data.engines import EngineLimits
@@ -109,6 +112,10 @@ class JudgeOptions(_Second):
     api: ClassVar[str] = "chat"
     temperature: ClassVar[float | None] = 0.7
     max_tokens: ClassVar[int] = 4096
+
+    def _base(self, sampling: Sampling) -> Sampling:
+        """A judge writes another kind of text: neither the stops nor the cuts of the solutions are its own."""
+        return replace(sampling, top_p=1.0, top_k=0, stop=())
 
     judge: Annotated[str, _option("judge", "", "Engine: " + _ENGINE)] = ""
     judge_model: Annotated[str, _option("judge", "model", "Local path, Hub name, or name at the server.")] = ""
