@@ -123,9 +123,7 @@ def requests_of(run: Path) -> list[Request]:
     )
 
 
-async def raw(
-    spec: EngineSpec, limits: EngineLimits, requests: list[Request], sampling: Sampling
-) -> tuple[int, float, Watch]:
+async def raw(spec: EngineSpec, limits: EngineLimits, requests: list[Request], sampling: Sampling) -> tuple[int, float, Watch]:
     """Tokens and seconds of the engine alone; loading is not counted."""
     watch = Watch()
     async with opened(spec, limits, watch) as engine:

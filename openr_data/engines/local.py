@@ -141,7 +141,7 @@ class LocalEngine:
         if sampling.max_tokens < 1 or self._loop is None:
             raise UsageError("max_tokens must be at least 1" if self._loop else "the engine is not open")
         prompt = self.prompt(question, prefix)
-        ids = self._text.encode(prompt)
+        ids = self._text.encode_prompt(prompt)
         room = self._batch.model.context - len(ids)
         if not ids or room < 1:
             raise ContextOverflow(_overflow(len(ids), self._batch.model.context))

@@ -65,6 +65,11 @@ class Batch:
         return self.model.affordable_rows(_capacity(length)) > 0
 
     @property
+    def kept_prompts(self) -> int:
+        """How many prompts the spare memory has room for now."""
+        return self._kept.count
+
+    @property
     def busy(self) -> bool:
         return bool(self._queue) or self._live_count > 0
 

@@ -85,8 +85,8 @@ class Rows:
         if not len(prompt):
             return np.zeros(self.count, np.int64)
         differs = self.held[:, : len(prompt)] != prompt
-        same = np.where(differs.any(1), differs.argmax(1), len(prompt))
-        return np.minimum(same, self.held_length)
+        first = differs.argmax(1)
+        return np.minimum(np.where(differs[np.arange(self.count), first], first, len(prompt)), self.held_length)
 
     def move(self, source: int, target: int) -> None:
         for name in _PER_ROW:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from openr_data.errors import UsageError
 from openr_data.types import Steps
 
 _ANCHOR = 6
+_REMEMBERED = 4096
 _BROKEN = "\ufffd"
 
 
@@ -57,6 +58,8 @@ class TextSide:
         # The Rust tokenizer, without the cost of the wrapper at each call; None for a tokenizer written in Python.
         self._backend: Any = tokenizer.backend_tokenizer if getattr(tokenizer, "is_fast", False) else None
         self._endings: dict[tuple[str, ...], NDArray[np.bool_]] = {}
+        # Searches ask for one sample of a prompt at a time: the latest prompts are not cut into tokens again.
+        self.encode_prompt = lru_cache(maxsize=_REMEMBERED)(self._encode_prompt)
 
     def prompt(self, question: str, prefix: Steps) -> str:
         """See `LoadedEngine.prompt`."""
@@ -78,10 +81,13 @@ class TextSide:
             raise UsageError(f"the model's chat template refuses the template '{self.template.name}': {error}{hint}") from error
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a prompt; nothing is added."""
+        """The tokens of a text; nothing is added."""
         if self._backend:
             return list(self._backend.encode(text, add_special_tokens=False).ids)
         return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _encode_prompt(self, prompt: str) -> tuple[int, ...]:
+        return tuple(self.encode(prompt))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, without special tokens and without cosmetics."""
