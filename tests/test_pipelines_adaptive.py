@@ -87,6 +87,25 @@ def test_shares_fit_the_same_model_and_merge_to_the_run_of_one_process(solved: P
     assert saved(tmp_path / "run")["model"] == saved(alone)["model"]
 
 
+def test_a_share_takes_over_what_another_one_has_found_out(
+    solved: Path, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under another model its labels could not be merged: an engine that loses a sample in one of the two must not undo both."""
+    first, second = tmp_path / "part-1", tmp_path / "part-2"
+    label(adaptive(solved), share_of(first, 1, 2))
+
+    def refuse(seen: Sequence[Seen]) -> ValueModel:
+        raise AssertionError(len(seen))
+
+    monkeypatch.setattr(pilot, "fit", refuse)
+    label(adaptive(solved), replace(share_of(second, 2, 2), reuse=(first,)))
+    merge([first, second], tmp_path / "run")
+    assert data_bytes(tmp_path / "run") == data_bytes(alone)
+    assert saved(tmp_path / "run") == saved(alone)
+    with pytest.raises(AssertionError):  # that of another run is none of ours
+        label(adaptive(solved, pilot=11), RunOptions(tmp_path / "other", reuse=(first,)))
+
+
 def test_a_limit_holds_for_the_pilot_too(tmp_path: Path) -> None:
     models = []
     for name, count in (("short", 5), ("long", 9)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,16 @@ def units(count: int) -> Iterator[Unit]:
     return (Unit(number, f"item {number}") for number in range(count))
 
 
-def dispatch(count: int, *hands: Fake, max_failures: int = 0, patience: float = 0.0) -> tuple[Dispatcher, list[str]]:
+def dispatch(
+    count: int, *hands: Fake, max_failures: int = 0, patience: float = 0.0, first_alone: bool = False
+) -> tuple[Dispatcher, list[str]]:
     warnings: list[str] = []
 
     async def go() -> Dispatcher:
         stop = asyncio.Event()
         limits = {"max_failures": max_failures, "patience": patience}
-        dispatcher = Dispatcher(units(count), hands, stop=stop, warn=warnings.append, **limits)  # type: ignore[arg-type]  # two numbers
+        others: Any = {"warn": warnings.append, "first_alone": first_alone}
+        dispatcher = Dispatcher(units(count), hands, stop=stop, **limits, **others)  # type: ignore[arg-type]  # two numbers
         async with asyncio.timeout(60):
             await dispatcher.run()
         return dispatcher
@@ -89,6 +93,50 @@ def test_every_item_is_done_once_and_no_worker_holds_more_than_it_wants() -> Non
     assert sorted(one.did + two.did) == list(range(100))
     assert dispatcher.done == dispatcher.counts["tokens"] == 100
     assert (one.most, two.most, warnings) == (3, 5, [])
+
+
+class Preparing(Fake):
+    """Has room after some turns; `began` tells what the others had done when it was first asked."""
+
+    def __init__(self, name: str, turns: int, others: Sequence[Fake] = (), script: dict[int, Exception | Fault] | None = None):
+        super().__init__(name, script)
+        self.preparing, self.others = turns, others
+        self.began: list[int] | None = None
+
+    async def turn(self, units: Sequence[Unit], reuse: Sequence[str], /) -> Answer:
+        if self.began is None:
+            self.began = [other.turns for other in self.others]
+        answer = await super().turn(units, reuse)
+        return replace(answer, room=answer.room if self.turns > self.preparing else 0)
+
+
+def test_one_worker_prepares_the_run_and_the_others_begin_with_its_part() -> None:
+    one = Preparing("one", 5)
+    two, three = Preparing("two", 0, [one]), Preparing("three", 0, [one])
+    dispatcher, warnings = dispatch(60, one, two, three, first_alone=True)
+    assert sorted(one.did + two.did + three.did) == list(range(60))
+    assert two.began == [6], "when the first one has room for items"
+    assert three.began is not None
+    assert three.began[0] >= 6
+    assert (one.reuse, two.reuse, three.reuse) == ([], ["one"], ["one"])
+    assert (dispatcher.done, warnings) == (60, [])
+
+
+@pytest.mark.parametrize("fault", [Gone("killed"), Away(), Fault("EngineError", "no memory", local=True)])
+def test_another_worker_prepares_the_run_where_the_first_one_is_lost(fault: Exception | Fault) -> None:
+    one = Preparing("one", 5, script=dict.fromkeys(range(3, 10_000), fault))
+    two = Preparing("two", 4, [one])
+    three = Preparing("three", 0, [two])
+    dispatcher, warnings = dispatch(30, one, two, three, first_alone=True)
+    assert (dispatcher.done, sorted(two.did + three.did)) == (30, list(range(30)))
+    assert (three.began, two.reuse, three.reuse) == ([5], ["one"], ["one", "two"])
+    assert len(warnings) == 1
+
+
+def test_a_run_that_nobody_can_prepare_ends_with_the_last_fault() -> None:
+    lost = [Preparing(name, 9, script={2: Gone(name)}) for name in ("one", "two")]
+    with pytest.raises(EngineError, match="two was lost and did not come back"):
+        dispatch(5, *lost, first_alone=True)
 
 
 def test_a_worker_that_comes_back_is_handed_again_what_it_had_not_finished() -> None:

@@ -27,7 +27,7 @@ from openr_data.pipelines.local_executor import LocalJob
 from openr_data.pipelines.parts import Share
 from openr_data.pipelines.progress import Snapshot, read_snapshot
 from openr_data.pipelines.worker_progress import WorkerProgress, joined
-from openr_data.store.journal import connect_to_read
+from openr_data.store.journal_file import connect_to_read
 from openr_data.store.run_record import RunRecord
 
 ITEMS = 24

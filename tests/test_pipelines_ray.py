@@ -20,12 +20,15 @@ import pytest
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import InputError, OpenRDataError, TooManyFailures, UsageError
+from openr_data.labelers import LabelConfig
 from openr_data.pipelines import ray_cluster
-from openr_data.pipelines.config import GenerateConfig, RunOptions
+from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
 from openr_data.pipelines.generate import generate, generate_stage
+from openr_data.pipelines.label import label_stage
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.ray_cluster import Cluster, RayOptions, Resources, check_room, resources, worker_count
 from openr_data.pipelines.ray_executor import run_ray
+from openr_data.pipelines.stage import run_stage
 from openr_data.problems import ProblemSource
 from openr_data.store.run_record import RunRecord
 from openr_data.types import Sampling
@@ -115,6 +118,21 @@ def test_two_actors_give_the_bytes_of_one_process(cluster: Any, whole: Path, tmp
     assert (summary.items, summary.failed, summary.rows["solutions"]) == (ITEMS, 0, ITEMS * EACH)
     assert summary.tokens == RunRecord.load(whole).totals["tokens"] == summary.totals["tokens"]
     assert (told[-1].done, told[-1].total, told[-1].final) == (ITEMS, ITEMS, True)
+
+
+@pytest.mark.slow
+def test_one_actor_makes_the_pilot_and_the_others_read_it(cluster: Any, whole: Path, tmp_path: Path) -> None:
+    script = EngineSpec("scripted", script="steps=5,latency=0.01,slots=8")
+    method = LabelConfig(method="adaptive", pilot=8, cap=8)
+    stage = label_stage(LabelRunConfig(ProblemSource(str(whole)), script, Sampling(1.0, 200, 7), method, shard_size=16))
+    alone, out = tmp_path / "alone", tmp_path / "run"
+    run_stage(stage, RunOptions(alone))
+    run_ray(stage, RunOptions(out), RayOptions(2, cluster.address))
+    assert files(out) == files(alone)
+    one, two = RunRecord.load(alone), RunRecord.load(out)
+    assert two.settings == one.settings
+    assert two.totals["paid_completions"] == one.totals["paid_completions"]
+    assert two.totals["completions"] == one.totals["completions"]
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from typing import TypeVar
 import pytest
 
 from openr_data.errors import RunDirError, StorageError
-from openr_data.store.journal import Journal, JournalTotals, ReadOnlyJournal, connect_to_write, copy_completions
+from openr_data.store.journal import Journal, JournalTotals, ReadOnlyJournal, copy_completions
+from openr_data.store.journal_file import connect_to_write
 from openr_data.store.salvage import salvage_journal
 from openr_data.types import Completion
 

@@ -23,7 +23,8 @@ from openr_data.errors import OpenRDataError, RunDirError, UsageError
 from openr_data.store import merging, shards
 from openr_data.store.atomic import write_text
 from openr_data.store.frames import pack_tables
-from openr_data.store.journal import ReadOnlyJournal, item_checksum
+from openr_data.store.journal import ReadOnlyJournal
+from openr_data.store.journal_file import item_checksum
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.manifest import Manifest, TableSize
 from openr_data.store.merging import Merged, merge_parts

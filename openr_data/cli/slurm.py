@@ -13,7 +13,7 @@ from openr_data.cli.options.executor import ExecutorOptions
 from openr_data.errors import UsageError
 from openr_data.pipelines.admission import check_early
 from openr_data.pipelines.config import RunOptions
-from openr_data.pipelines.local_executor import begun_shares
+from openr_data.pipelines.part_folders import begun_shares
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.slurm import SlurmJob, write_scripts
 

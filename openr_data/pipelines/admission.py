@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
 from openr_data.problems import ProblemSource, Reject, source_kind
 from openr_data.store.codecs import plain_config
+from openr_data.store.merging import CARD
 from openr_data.store.opening import JOURNAL, begun_parts, directory
+from openr_data.store.parts import ARROW
 from openr_data.store.run_record import NAME as RUN
-from openr_data.store.run_record import RunIdentity, RunRecord
+from openr_data.store.run_record import PREPARED, RunIdentity, RunRecord
 
 
 def identity_of(stage: Stage[Any], engine: str, grader: str, engines: Mapping[str, str]) -> RunIdentity:
@@ -66,6 +69,20 @@ def _compare(stage: Stage[Any], path: Path) -> None:
 
 def reused(stage: Stage[Any], options: RunOptions) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((*options.reuse, *stage.reuse)))
+
+
+def prepared_elsewhere(paths: Sequence[Path], digest: str) -> Mapping[str, Any]:
+    """What another attempt at this very run, or a part of it, has found out before its first item; empty where none has."""
+    for path in paths:
+        with suppress(RunDirError):  # of another version: its completions are of use all the same
+            if is_prepared(path) and (record := RunRecord.load(path)).digest == digest:
+                return {name: value for name, value in record.settings.items() if name not in {CARD, ARROW}}
+    return {}
+
+
+def is_prepared(path: Path) -> bool:
+    """Does this run, or part of one, know what it wanted to know before its first item?"""
+    return (path / RUN).is_file() and bool(RunRecord.load(path).settings.get(PREPARED))
 
 
 def _first_item(stage: Stage[Any], *, strict: bool) -> None:

@@ -79,6 +79,7 @@ class _Member:
 class Dispatcher:
     """`units` are the items that are owed. `patience`: seconds a worker may be away while others have nothing to do.
 
+    `first_alone`: what all have to know before their first item one of them finds out, and the others read it in its part.
     `done` and `failed` count, `counts` sums what the workers generated; memory is bounded by the items that are handed out.
     """
 
@@ -91,7 +92,9 @@ class Dispatcher:
         max_failures: int,
         patience: float,
         warn: Callable[[str], None] = lambda _: None,
+        first_alone: bool = False,
     ) -> None:
+        self._first = asyncio.Lock() if first_alone else None
         self._units = units
         self._returned: deque[Unit] = deque()
         self._exhausted = False
@@ -142,18 +145,33 @@ class Dispatcher:
 
     async def _follow(self, member: _Member) -> None:
         """Turn after turn with one worker, until it is lost."""
+        if self._first is not None:
+            await self._prepare(member, self._first)
         while not member.lost:
-            everything = member.again
-            units, reuse = self._give(member)
-            try:
-                answer = await member.hand.turn(units, reuse)
-            except Away:
-                await self._wait_for(member)
-            except Gone as gone:
-                await self._mourn(member, EngineError(f"{member.hand.name} was lost and did not come back: {gone}"))
-            else:
-                await self._take(member, answer, everything=everything)
-            self._look()
+            await self._turn(member)
+
+    async def _prepare(self, member: _Member, alone: asyncio.Lock) -> None:
+        """Until it is ready for items; the next one begins after that. A lost one leaves what it has paid for to the next."""
+        async with alone:
+            while self._first is not None and not member.lost:
+                await self._turn(member)
+                if member.room:
+                    self._first = None
+                    self._orphans.append(str(member.hand.part))
+                    member.told = len(self._orphans)
+
+    async def _turn(self, member: _Member) -> None:
+        everything = member.again
+        units, reuse = self._give(member)
+        try:
+            answer = await member.hand.turn(units, reuse)
+        except Away:
+            await self._wait_for(member)
+        except Gone as gone:
+            await self._mourn(member, EngineError(f"{member.hand.name} was lost and did not come back: {gone}"))
+        else:
+            await self._take(member, answer, everything=everything)
+        self._look()
 
     def _give(self, member: _Member) -> tuple[list[Unit], list[str]]:
         """What it is to do now, and the parts to reuse: what is new, or everything to one that may know nothing."""
@@ -233,7 +251,10 @@ class Dispatcher:
         await asyncio.sleep(RETRY)
 
     def _others_wait(self, member: _Member) -> bool:
-        return self._exhausted and not self._returned and any(other.has_room for other in self._members if other is not member)
+        others = [other for other in self._members if other is not member]
+        if self._first is not None:
+            return any(not other.lost for other in others)
+        return self._exhausted and not self._returned and any(other.has_room for other in others)
 
     def _look(self) -> None:
         """Has the end come?"""

@@ -18,10 +18,11 @@ from typing import Any
 
 from openr_data.engines.orphans import Watcher
 from openr_data.errors import Interrupted, OpenRDataError, UsageError
-from openr_data.pipelines.admission import check_early
+from openr_data.pipelines.admission import check_early, is_prepared
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.devices import dealt, default_workers, worker_environments
 from openr_data.pipelines.merge import merge
+from openr_data.pipelines.part_folders import begun_shares, done_share, is_whole, name_of, remove_parts
 from openr_data.pipelines.parts import Share
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.progress import Snapshot
@@ -29,11 +30,9 @@ from openr_data.pipelines.runner import interruptible
 from openr_data.pipelines.stage import Summary, run_stage
 from openr_data.pipelines.worker_process import Ended, WorkerProcess
 from openr_data.pipelines.worker_progress import WorkerProgress, joined
-from openr_data.store.atomic import partial_name
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.opening import PARTS, begun_parts
 from openr_data.store.run_record import NAME as RUN
-from openr_data.store.run_record import PREPARED, RunRecord
 
 MAX_RESTARTS = 3
 """How often a worker is started again without having finished a problem in between."""
@@ -87,11 +86,6 @@ def run_local(stage: Stage[Any], options: RunOptions, job: LocalJob) -> Summary:
         except asyncio.CancelledError:
             raise local.interrupted() from None
     return local.merged()
-
-
-def is_whole(out: Path) -> bool:
-    """Nothing is left for workers: at most problems that failed."""
-    return (out / RUN).exists() and not (out / PARTS).exists() and RunRecord.load(out).status == "finished"
 
 
 class _Local:
@@ -158,7 +152,7 @@ class _Local:
 
     def _release(self) -> None:
         """Let the other workers begin as soon as the first one has prepared the run; without it they have nothing to do."""
-        if not self._first_alone or _is_prepared(self._part(self._shards[0])):
+        if not self._first_alone or is_prepared(self._part(self._shards[0])):
             self._prepared.set()
         elif self._faults or self._stop.is_set():
             self._due.clear()
@@ -269,39 +263,12 @@ class _Local:
         )
 
 
-def name_of(share: Share) -> str:
-    """The directory of a share's part, in `parts/` of the run."""
-    return f"shard-{share.index:05d}-of-{share.count:05d}"
-
-
-def begun_shares(run: Path) -> int:
-    """Into how many shares the run was divided when it was begun; 0: it has no part yet."""
-    names = [path.name for path in (run / PARTS).glob("shard-*-of-*") if path.is_dir()]
-    return int(names[0].rsplit("-", 1)[1]) if names else 0
-
-
-def _is_prepared(part: Path) -> bool:
-    return (part / RUN).is_file() and PREPARED in RunRecord.load(part).settings
-
-
 def _is_done(shard: WorkerProgress, part: Path) -> bool:
-    """Is there nothing left to do in it? Then no worker, and no model, is started for it."""
-    if not (part / RUN).is_file():
-        return False
-    record, failures = RunRecord.load(part), part / "failures.jsonl"
-    if record.status != "finished" or record.items is None or (failures.is_file() and failures.stat().st_size):
-        return False
-    done = shard.share.size(record.items)
-    shard.past = Snapshot("", done, done, 0, 0, 0, 0, 0, 0.0, before=done)
-    return True
-
-
-def remove_parts(parts: Path) -> None:
-    """Never half of them: without their name they are no parts any more."""
-    gone = partial_name(parts)
-    shutil.rmtree(gone, ignore_errors=True)
-    parts.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    """Then no worker, and no model, is started for it."""
+    done = done_share(shard.share, part)
+    if done is not None:
+        shard.past = Snapshot("", done, done, 0, 0, 0, 0, 0, 0.0, before=done)
+    return done is not None
 
 
 def _signal_name(code: int) -> str:

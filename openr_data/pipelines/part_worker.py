@@ -120,7 +120,8 @@ class PartWorker:
     async def turn(self, units: Sequence[Unit], reuse: Sequence[str] = ()) -> Answer:
         """Take these items too, and tell what became of earlier ones: when there is something to tell, or after `PULSE` seconds.
 
-        `reuse` are parts that nobody continues; what was paid for there is not paid again.
+        `reuse` are parts of others; what was paid for there is not paid again, and what one of them found out before its first
+        item is taken over when it is told with the first turn.
         """
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
@@ -164,10 +165,17 @@ class PartWorker:
             _check_version(self._job.version)
             _go_home(self._job.home)
             await wait_for_lock(self._job.options.out, self._job.lock_patience)
-            async with open_work(self._job.stage, replace(self._job.options, warn=self._warn)) as self._work:
+            async with open_work(self._job.stage, self._options()) as self._work:
                 await self._do_items(self._work)
         except Exception as error:
             self._end(error)
+
+    def _options(self) -> RunOptions:
+        """What it knows of other parts before it begins is there for what it does before its first item, too."""
+        options = self._job.options
+        known, self._reuse = [Path(each) for each in self._reuse], []
+        parts = [path for path in known if path != options.out and (path / JOURNAL).is_file()]
+        return replace(options, reuse=(*options.reuse, *parts), warn=self._warn)
 
     async def _do_items(self, work: Work) -> None:
         self._news.set()
@@ -202,7 +210,7 @@ class PartWorker:
 
     def _reuse_part(self, work: Work, part: Path) -> None:
         try:
-            if (part / JOURNAL).is_file():
+            if part != self._job.options.out and (part / JOURNAL).is_file():
                 work.reuse(ReadOnlyJournal(part / JOURNAL))
         except OpenRDataError as error:
             self._warn(f"what was paid for in {part} is paid again: {error}")

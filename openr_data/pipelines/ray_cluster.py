@@ -179,16 +179,15 @@ def base_urls(urls: Sequence[str], worker: int, workers: int) -> tuple[str, ...]
 
 @dataclass(eq=False)
 class RayHand:
-    """One actor, from outside: see `openr_data.pipelines.dispatch.Hand`."""
+    """One actor, from outside: see `openr_data.pipelines.dispatch.Hand`. It is started by its first turn: where there is room
+    for few actors, those that are asked come first.
+    """
 
     name: str
     job: Job
     resources: Resources
     ray: Any
-    _actor: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._actor = self._start()
+    _actor: Any = field(init=False, default=None)
 
     @property
     def part(self) -> Path:
@@ -206,6 +205,8 @@ class RayHand:
 
     async def turn(self, units: Sequence[Unit], reuse: Sequence[str], /) -> Answer:
         exceptions = self.ray.exceptions
+        if self._actor is None:
+            self._actor = self._start()
         try:
             answer: Answer = await self._actor.turn.remote(units, reuse)
         except exceptions.ActorUnavailableError as fault:
@@ -221,6 +222,8 @@ class RayHand:
         self._actor = self._start()
 
     async def dismiss(self) -> None:
+        if self._actor is None:
+            return
         with suppress(self.ray.exceptions.RayError, ValueError):
             await asyncio.to_thread(self.ray.kill, self._actor)
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from openr_data.errors import Interrupted, TooManyFailures, UsageError
-from openr_data.pipelines.admission import check_early, refused
+from openr_data.pipelines.admission import check_early, is_prepared, refused
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.dispatch import Dispatcher
-from openr_data.pipelines.local_executor import is_whole, remove_parts
 from openr_data.pipelines.merge import merge
+from openr_data.pipelines.part_folders import is_whole, remove_parts
 from openr_data.pipelines.part_worker import LOCK_PATIENCE, Job, Unit, wait_for_lock
 from openr_data.pipelines.parts import Marks
 from openr_data.pipelines.plan import Stage
@@ -114,6 +114,7 @@ class _RayRun:
             max_failures=options.max_failures,
             patience=self._how.patience,
             warn=options.warn,
+            first_alone=self._stage.prepare is not None and not any(map(is_prepared, self._begun())),
         )
         ticking = asyncio.create_task(self._tick())
         try:

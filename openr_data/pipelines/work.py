@@ -18,7 +18,7 @@ from openr_data.engines import EngineLimits, LoadedEngine
 from openr_data.engines.open import open_engine
 from openr_data.errors import ContextOverflow, EngineError, StorageError, TooManyFailures
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
-from openr_data.pipelines.admission import identity_of, refused, reused
+from openr_data.pipelines.admission import identity_of, prepared_elsewhere, refused, reused
 from openr_data.pipelines.card import card_words
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.known_keys import Journals
@@ -143,16 +143,20 @@ class Work:
     async def prepare(self) -> None:
         """What the stage wants to know before its first item; kept in the run's settings, and read there by a later attempt.
 
-        Asked again, an engine that loses a sample now and then might tell the second half of a run something else than the first.
+        Asked again, an engine that loses a sample now and then might tell the second half of a run something else than the first;
+        so it is also read in another part of this run that is reused.
         """
         if self.stage.prepare is None:
             return
-        settings = self.run.record.settings
-        if not settings.get(PREPARED):
-            async with self.ticking():
-                settings |= {**await self.stage.prepare(self.tools, self.options.warn), PREPARED: True}
+        record = self.run.record
+        if not record.settings.get(PREPARED):
+            found = prepared_elsewhere(reused(self.stage, self.options), record.digest)
+            if not found:
+                async with self.ticking():
+                    found = {**await self.stage.prepare(self.tools, self.options.warn), PREPARED: True}
+            record.settings = {**found, **record.settings}  # a new one: a saving that goes on holds the old one
             await self.run.save_totals()
-        self.tools = replace(self.tools, prepared=settings)
+        self.tools = replace(self.tools, prepared=record.settings)
 
     async def one(self, number: int, item: Any, mark: bytes = NO_MARK) -> bool:
         """Do item `number` and store it: durable when this returns. False: it could not be done and is set aside.

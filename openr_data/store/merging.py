@@ -21,7 +21,7 @@ from openr_data.errors import RunDirError, StorageError
 from openr_data.store import opening
 from openr_data.store.atomic import file_digest, write_text
 from openr_data.store.frames import checksum
-from openr_data.store.journal import COMPLETIONS, connect_to_write
+from openr_data.store.journal_file import COMPLETIONS, connect_to_write
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, TableSize

@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from openr_data.errors import RunDirError, UsageError
-from openr_data.store.journal import FAILURES, RESULTS, connect_to_read, connect_to_write, item_checksum
+from openr_data.store.journal_file import FAILURES, RESULTS, connect_to_read, connect_to_write, item_checksum
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.opening import JOURNAL
 from openr_data.store.run_record import NAME as RUN

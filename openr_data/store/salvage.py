@@ -9,7 +9,7 @@ from typing import Any
 
 from openr_data.store.atomic import partial_name, storage_errors, sync_directory
 from openr_data.store.frames import checksum, unpack_completion
-from openr_data.store.journal import COMPLETIONS, RESULTS, connect_to_write, item_checksum
+from openr_data.store.journal_file import COMPLETIONS, RESULTS, connect_to_write, item_checksum
 
 
 def salvage_journal(path: Path) -> int:

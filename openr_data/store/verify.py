@@ -10,7 +10,7 @@ from pathlib import Path
 from openr_data.errors import RunDirError
 from openr_data.store.atomic import file_digest
 from openr_data.store.frames import checksum, unpack_completion
-from openr_data.store.journal import COMPLETIONS, RESULTS, connect_to_read, item_checksum
+from openr_data.store.journal_file import COMPLETIONS, RESULTS, connect_to_read, item_checksum
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, Shard, ShardFile
