@@ -153,7 +153,8 @@ def test_the_limit_of_rollouts_holds(finish: str, limit: int) -> None:
         labeling = label(config, engine, problem, given)
         assert sum(engine.samples.values()) <= limit
         for one in searched(labeling):
-            assert one.reason in {"certified", "posterior", "uncertain", "rollout_limit"}
+            assert one.reason in ({"certified", "rollout_limit"} if finish == "certified" else {"posterior", "uncertain"})
+            assert one.confidence is None or (one.confidence >= config.confidence) == (one.reason == "posterior")
             assert one.first_error is not None or finish == "certified"
 
 

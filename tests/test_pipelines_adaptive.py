@@ -152,13 +152,27 @@ def test_a_pilot_without_a_wrong_solution_says_so_and_the_default_model_is_used(
     generate(config(write_problems(tmp_path / "p.jsonl", 6), script, grader="exact"), RunOptions(tmp_path / "solved"))
     told: list[str] = []
     summary = label(adaptive(tmp_path / "solved", script), RunOptions(tmp_path / "run", warn=told.append))
-    assert told == ["the first 6 problems have no wrong solution to fit the adaptive model to: its default is used"]
+    assert told == [
+        "the first 6 problems have no wrong solution to fit the adaptive model to (there is none): its default is used"
+    ]
     model = ValueModel.from_json(json.loads(saved(tmp_path / "run")["model"]))
     assert model.prior(6) == pytest.approx(ValueModel().prior(6), abs=1e-6)
     assert saved(tmp_path / "run")["pilot"] == {"problems": 6, "solutions": 0, "completions": 0, "tokens": 0, "failed": 0}
     assert summary.items == 6
     found = [one for item in RunReader.open(tmp_path / "run").items() for one in item.labeled]
     assert {(one.first_error, one.reason) for one in found} == {(-1, "right_answer")}
+
+
+def test_a_pilot_whose_questions_are_all_dropped_does_not_say_that_nothing_is_wrong(tmp_path: Path) -> None:
+    script = "error=1,recovery=0"
+    generate(config(write_problems(tmp_path / "p.jsonl", 3), script, grader="exact"), RunOptions(tmp_path / "solved"))
+    told: list[str] = []
+    label(adaptive(tmp_path / "solved", script), RunOptions(tmp_path / "run", warn=told.append))
+    wrong = sum(len(item.solutions) for item in RunReader.open(tmp_path / "solved").items())
+    assert told == [
+        f"the first 3 problems have no wrong solution to fit the adaptive model to (the questions of all {wrong} were dropped): "
+        "its default is used"
+    ]
 
 
 @pytest.mark.parametrize("finish", ["certified", "posterior"])

@@ -43,27 +43,19 @@ async def fit_on_pilot(
     Completions and tokens count whoever paid for them: some may come from the run that wrote the solutions. A problem that cannot
     be done now is left out; the run meets it again. Raises what ends a run, and the engine's fault where there is nothing else.
     """
-
-    async def looked(item: Item) -> tuple[list[Seen], Labeling] | EngineError:
-        try:
-            return await look(item)
-        except EngineError as error:
-            if not (error.retryable or isinstance(error, ContextOverflow)):
-                raise
-            return error
-
     seen: list[Seen] = []
     failed: list[EngineError] = []
-    problems = completions = tokens = 0
+    problems = completions = tokens = wrong = 0
     stream = iter(items)
     while batch := list(islice(stream, AT_ONCE)):
         problems += len(batch)
-        for found in await concurrently(looked(item) for item in batch):
+        for found in await concurrently(_tried(look(item)) for item in batch):
             if isinstance(found, EngineError):
                 failed.append(found)
                 continue
             new, labeling = found
             seen += new
+            wrong += sum(one.solution.verdict.outcome == "wrong" for one in labeling.solutions)
             cost = cost_of(labeling.nodes)
             completions, tokens = completions + cost.rollouts, tokens + cost.tokens
         if len(seen) >= wanted or problems >= MOST_PROBLEMS * wanted or (len(failed) >= AT_ONCE and not seen):
@@ -71,10 +63,21 @@ async def fit_on_pilot(
     if failed and not seen:
         raise failed[0]
     if not seen:
-        warn(f"the first {problems} problems have no wrong solution to fit the adaptive model to: its default is used")
+        why = f"the questions of all {wrong} were dropped" if wrong else "there is none"
+        warn(f"the first {problems} problems have no wrong solution to fit the adaptive model to ({why}): its default is used")
     model = await asyncio.to_thread(fit, seen[:wanted])
     took = {"problems": problems, "solutions": len(seen[:wanted]), "completions": completions, "tokens": tokens}
     return {"model": json.dumps(_rounded(model.to_json()), sort_keys=True), "pilot": took | {"failed": len(failed)}}
+
+
+async def _tried(looking: Coroutine[Any, Any, tuple[list[Seen], Labeling]]) -> tuple[list[Seen], Labeling] | EngineError:
+    """What was seen of a problem, or the fault that costs this one only."""
+    try:
+        return await looking
+    except EngineError as error:
+        if not (error.retryable or isinstance(error, ContextOverflow)):
+            raise
+        return error
 
 
 def _rounded(value: Any) -> Any:

@@ -93,19 +93,25 @@ _SPECS = (
             Column("answer", "string", "The reference answer."),
             Column("steps", "string", "The solution, step by step.", is_list=True),
             Column("first_error", "int32", "Index of the first wrong step; -1: none; null: not decided.", nullable=True),
-            Column("hits", "int32", "Right answers among `rollouts`, per step.", is_list=True),
-            Column("rollouts", "int32", "Decided rollouts from the prefix ending here; null: not measured.", is_list=True),
+            Column(
+                "hits", "int32", "Right answers among `rollouts`, per step; not those of repairs that are ignored.", is_list=True
+            ),
+            Column(
+                "rollouts", "int32", "Decided rollouts from or through the prefix ending here; null: not measured.", is_list=True
+            ),
             Column("hard", "bool", "Reading: this step stands before the first error; null: not decided.", is_list=True),
-            Column("mc", "float64", "Reading: estimated success probability of this prefix; null: none.", is_list=True),
-            Column("estimator", "string", "How `mc` was read: mean, stopped, verdict, posterior, ...", is_list=True),
+            Column("mc", "float64", "Reading: what `estimator` makes of the step; null: none.", is_list=True),
+            Column(
+                "estimator", "string", "What `mc` is: a success probability, or scan, progress, entropy, advantage.", is_list=True
+            ),
             Column("good", "float64", "Probability that this step stands before the first error; null: none.", is_list=True),
             Column("confidence", "float64", "Probability of `first_error`; null where the method has none.", nullable=True),
             Column("method", "string", "The labeling method."),
             Column("reason", "string", "The evidence for `first_error`, or why it is not decided."),
             Column("notes", "string", "What else the method has to say: a JSON object of strings."),
             Column("origin", "string", "`given`: an input solution; `rollout`: sampled by the labeler itself."),
-            Column("cost_rollouts", "int64", "Rollouts sampled for these labels."),
-            Column("cost_tokens", "int64", "Tokens generated for these labels."),
+            Column("cost_rollouts", "int64", "Rollouts begun inside this solution and not counted before; not the question's."),
+            Column("cost_tokens", "int64", "Tokens of these rollouts; those of a judge stand in `notes`."),
             *_GRADED,
             *_DRAWN,
             _LOSSY,
@@ -121,7 +127,7 @@ _SPECS = (
             Column("parent", "string", "Node of the longest measured proper prefix; empty for the root."),
             Column("depth", "int32", "Number of steps in the prefix."),
             Column("prefix", "string", "The steps so far.", is_list=True),
-            Column("hits", "int32", "Rollouts that ended in the right answer."),
+            Column("hits", "int32", "Rollouts that ended in the right answer, also those that took a step back."),
             Column("decided", "int32", "Rollouts that were graded right or wrong."),
             Column("unknown", "int32", "Rollouts that could not be decided."),
             Column("visits", "int32", "N(s) of OmegaPRM (arXiv 2406.06592)."),

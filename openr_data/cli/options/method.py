@@ -86,7 +86,9 @@ def _flag(name: str, value: object) -> str:
 
 
 def _told(methods: Sequence[str]) -> str:
-    """>>> _told(["scan"]), _told(["scan", "mips"]), _told(["scan", "mips", "pav"])
+    """Who reads an option, as the end of a sentence.
+
+    >>> _told(["scan"]), _told(["scan", "mips"]), _told(["scan", "mips", "pav"])
     ('scan reads', 'scan and mips read', 'scan, mips and pav read')
     """
     *others, last = methods

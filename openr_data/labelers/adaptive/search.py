@@ -69,7 +69,7 @@ class AdaptiveSearch:
             if depth is None:
                 return Found(self, path, posterior, end or "uncertain", known_good)
             if not await path.draw(depth):
-                return Found(self, path, posterior, "rollout_limit", known_good)
+                return Found(self, path, posterior, "rollout_limit" if self.finish == "certified" else "uncertain", known_good)
             await asyncio.sleep(0)  # a long row of rollouts that are known already shall not hold up other searches
 
     def bounds(self, path: Path, known_good: int) -> tuple[int, int]:
@@ -111,7 +111,7 @@ class AdaptiveSearch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A path whose search has ended: `certified`, `posterior`, `uncertain` or `rollout_limit`."""
+    """A path whose search has ended: `certified`, `posterior`, `uncertain` or (short of a certificate) `rollout_limit`."""
 
     how: AdaptiveSearch
     path: Path
