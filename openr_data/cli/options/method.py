@@ -63,7 +63,10 @@ _EXACT = (
     "All rollouts of a prefix, so that its value is unbiased, or none after its first right one, which changes no hard label. "
     "Default: stop early, but for mips and soft estimates."
 )
-_PASSING = "Whether rollouts that pass through a prefix count there too."
+_PASSING = (
+    "Whether rollouts that pass through a prefix count there too: as good as its own, but other ones, so single labels can differ "
+    "from those without."
+)
 _FILTER = "From the question itself: its filter (omegaprm, adaptive; 0: off) or its value (0: as many as -k)."
 _IGNORE = "A right rollout that takes back a step of its prefix is a failure there (NAIT's success filter). Default: it counts."
 _PATTERN = "Regular expression for such a text; a group `step` names the number of the step that is taken back."
