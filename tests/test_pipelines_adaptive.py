@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from crashes import crash_and_resume
+from rich.table import Table
 from test_pipelines_parts import share_of
 from test_pipelines_stage import config, data_bytes, labels, write_problems
 
+from openr_data.cli.inspect import add_certainty
 from openr_data.engines import EngineSpec
 from openr_data.engines.chain import chain_problems
 from openr_data.errors import EngineError, UsageError
@@ -20,6 +22,7 @@ from openr_data.labelers.adaptive import Seen, ValueModel
 from openr_data.pipelines import pilot
 from openr_data.pipelines.config import LabelRunConfig, RunOptions
 from openr_data.pipelines.generate import generate
+from openr_data.pipelines.inspection import found
 from openr_data.pipelines.label import label
 from openr_data.pipelines.merge import merge
 from openr_data.problems import ProblemSource
@@ -163,12 +166,27 @@ def test_a_pilot_without_a_wrong_solution_says_so_and_the_default_model_is_used(
     assert {(one.first_error, one.reason) for one in found} == {(-1, "right_answer")}
 
 
+def test_the_pilot_is_told_with_the_labels(alone: Path) -> None:
+    pilot = found(alone).pilot
+    assert pilot["solutions"] > 0
+    table = Table()
+    add_certainty(table, found(alone))
+    rows = dict(zip(*([*column.cells] for column in table.columns), strict=True))
+    assert rows["model"] == (
+        f"fitted to {pilot['solutions']} wrong solutions of {pilot['problems']} problems: {pilot['completions']:,} rollouts, "
+        f"{pilot['tokens']:,} tokens; labels reuse them where they can"
+    )
+
+
 def test_a_pilot_whose_questions_are_all_dropped_does_not_say_that_nothing_is_wrong(tmp_path: Path) -> None:
     script = "error=1,recovery=0"
     generate(config(write_problems(tmp_path / "p.jsonl", 3), script, grader="exact"), RunOptions(tmp_path / "solved"))
     told: list[str] = []
     label(adaptive(tmp_path / "solved", script), RunOptions(tmp_path / "run", warn=told.append))
     wrong = sum(len(item.solutions) for item in RunReader.open(tmp_path / "solved").items())
+    table = Table()
+    add_certainty(table, found(tmp_path / "run"))
+    assert [*table.columns[1].cells] == ["the default one: no wrong solution in 3 problems could be searched"]
     assert told == [
         f"the first 3 problems have no wrong solution to fit the adaptive model to (the questions of all {wrong} were dropped): "
         "its default is used"

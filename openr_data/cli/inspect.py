@@ -95,6 +95,8 @@ def add_certainty(table: Table, summary: Overview | Found) -> None:
         table.add_row("judge", _agreement(summary.judge))
     if summary.confidence:
         table.add_row("confidence", _confidence(summary.confidence))
+    if summary.pilot:
+        table.add_row("model", _pilot(summary.pilot))
 
 
 def _agreement(judge: Mapping[str, int]) -> str:
@@ -107,6 +109,13 @@ def _agreement(judge: Mapping[str, int]) -> str:
 def _confidence(shown: Mapping[str, float]) -> str:
     below = f"{shown['below_0.5']:.0%} below 0.5, {shown['below_0.9']:.0%} below 0.9"
     return f"{shown['mean']:.2f} on average over {shown['solutions']:,.0f} solutions; {below}; {shown['uncertain']:.0%} uncertain"
+
+
+def _pilot(pilot: Mapping[str, int]) -> str:
+    if not pilot["solutions"]:
+        return f"the default one: no wrong solution in {pilot['problems']:,} problems could be searched"
+    fitted = f"fitted to {pilot['solutions']:,} wrong solutions of {pilot['problems']:,} problems"
+    return f"{fitted}: {pilot['completions']:,} rollouts, {pilot['tokens']:,} tokens; labels reuse them where they can"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -21,7 +21,8 @@ class Overview:
 
     Of labelled solutions: `reasons` is the evidence, `estimators` how the values of steps were read, `judge` how often a judge
     agreed, and `confidence` describes the probability of `first_error` over the `solutions` that have one (its `mean`, the shares
-    `below_0.5` and `below_0.9`, and that of labels called `uncertain`); the last two are empty where the method has none.
+    `below_0.5` and `below_0.9`, and that of labels called `uncertain`). `pilot` is what the method's model was fitted to, with
+    all rollouts looked at, whoever paid for them. The last three are empty where the method has none.
     """
 
     command: str
@@ -41,6 +42,7 @@ class Overview:
     estimators: Mapping[str, int]
     judge: Mapping[str, int]
     confidence: Mapping[str, float]
+    pilot: Mapping[str, int]
 
 
 def overview(path: Path) -> Overview:
@@ -69,6 +71,7 @@ def overview(path: Path) -> Overview:
         estimators=_estimators(reader) if labels else {},
         judge=_judge(reader) if labels else {},
         confidence=_confidence(reader) if labels else {},
+        pilot=_pilot(reader),
     )
 
 
@@ -79,12 +82,13 @@ class Found:
     first_errors: Mapping[str, int]
     judge: Mapping[str, int]
     confidence: Mapping[str, float]
+    pilot: Mapping[str, int]
 
 
 def found(path: Path) -> Found:
     """The short form of `overview`, from a few columns."""
     reader = RunReader.open(path)
-    return Found(_first_errors(reader), _judge(reader), _confidence(reader))
+    return Found(_first_errors(reader), _judge(reader), _confidence(reader), _pilot(reader))
 
 
 def records(path: Path, problem: str = "") -> Iterator[ItemRecords]:
@@ -92,6 +96,10 @@ def records(path: Path, problem: str = "") -> Iterator[ItemRecords]:
     for item in RunReader.open(path).items():
         if not problem or item.problem.id == problem:
             yield item
+
+
+def _pilot(reader: RunReader) -> dict[str, int]:
+    return dict(reader.record.settings.get("pilot", {}))
 
 
 def _collect(reader: RunReader, frame: pl.LazyFrame) -> pl.DataFrame:

@@ -64,8 +64,8 @@ _EXACT = (
     "Default: stop early, but for mips and soft estimates."
 )
 _PASSING = (
-    "Whether rollouts that pass through a prefix count there too: as good as its own, but other ones, so single labels can differ "
-    "from those without."
+    "Whether rollouts that pass through a prefix count there too: as good as its own, but other ones, so single labels can "
+    "differ from those without."
 )
 _FILTER = "From the question itself: its filter (omegaprm, adaptive; 0: off) or its value (0: as many as -k)."
 _IGNORE = "A right rollout that takes back a step of its prefix is a failure there (NAIT's success filter). Default: it counts."
