@@ -19,6 +19,8 @@ from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions, SecondEngine
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
+from openr_data.pipelines.merge import merge
+from openr_data.pipelines.parts import Share
 from openr_data.pipelines.second import Named, open_second
 from openr_data.problems import ProblemSource
 from openr_data.store.read import RunReader
@@ -181,3 +183,18 @@ def test_an_error_of_a_sample_is_named_once_and_keeps_its_kind() -> None:
         with pytest.raises(EngineError, match=r"^the prover: no answer; check --prover-url$") as caught:
             asyncio.run(engine.sample("q", (), n=1, sampling=SAMPLING))
         assert caught.value.retryable
+
+
+def test_the_totals_of_a_judge_are_counted_once_in_a_merge(solved: Path, tmp_path: Path) -> None:
+    second = judge(r"\boxed{1}", "well", r"so \boxed{1}")
+    label(config(solved, second), RunOptions(tmp_path / "alone"))
+    parts = [tmp_path / f"part-{index}" for index in (1, 2)]
+    for index, part in enumerate(parts, 1):
+        share = Share(index, 2)
+        label(config(solved, second), RunOptions(part, part=str(share), share=share))
+    for _ in range(2):
+        merge(parts, tmp_path / "merged")
+        assert data(tmp_path / "merged") == data(tmp_path / "alone")
+        mine, whole = totals(tmp_path / "merged"), totals(tmp_path / "alone")
+        assert {name for name in mine if mine[name] != whole[name]} <= {"seconds"}
+        assert mine["judge_completions"] > 0
