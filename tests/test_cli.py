@@ -289,4 +289,4 @@ def test_doctor_names_what_it_looked_at(run: Run, tmp_path: Path) -> None:
 def test_the_quickstart_defaults_label_at_least_200_solutions() -> None:
     config = QuickstartConfig()
     assert config.problems * config.solutions >= 200
-    assert set(config.methods) == {"omegaprm", "math-shepherd", "mips"}
+    assert set(config.methods) == {"omegaprm", "adaptive", "math-shepherd", "mips"}
