@@ -170,7 +170,9 @@ def draw(tables: Sequence[tuple[Results, Sequence[Line]]], path: Path) -> None:
 
     columns = min(3, len(tables))
     rows = -(-len(tables) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 4 * rows), squeeze=False, sharey=len(tables) > 1)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(max(6.5, 5.2 * columns), 4 * rows + 1.2), squeeze=False, sharey=len(tables) > 1
+    )
     for panel, (results, lines) in zip(axes.flat, tables, strict=False):
         for name, style in _STYLES.items():
             chosen = [each for each in lines if _family(each.method) == name]
@@ -188,8 +190,8 @@ def draw(tables: Sequence[tuple[Results, Sequence[Line]]], path: Path) -> None:
         unused.axis("off")
     axes[0][0].set_ylabel("first error named exactly")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncol=4, fontsize=9, frameon=False)
-    figure.tight_layout(rect=(0, 0.1 if rows == 1 else 0.06, 1, 1))
+    figure.legend(handles, labels, loc="lower center", ncol=2 if columns == 1 else 4, fontsize=9, frameon=False)
+    figure.tight_layout(rect=(0, (1.5 if columns == 1 else 0.9) / (4 * rows + 1.2), 1, 1))
     figure.savefig(path, dpi=150)
 
 
