@@ -80,6 +80,31 @@ class LoadedEngine(Protocol):
         ...
 
 
+class Around:
+    """An engine around a loaded one: it is what that one is, and only samples in its own way."""
+
+    def __init__(self, engine: LoadedEngine) -> None:
+        self._engine = engine
+
+    @property
+    def identity(self) -> str:
+        return self._engine.identity
+
+    @property
+    def template(self) -> PromptTemplate:
+        return self._engine.template
+
+    @property
+    def slots(self) -> int:
+        return self._engine.slots
+
+    def prompt(self, question: str, prefix: Steps, /) -> str:
+        return self._engine.prompt(question, prefix)
+
+    def pieces(self, text: str, /) -> Sequence[str]:
+        return self._engine.pieces(text)
+
+
 def context_mark(limits: EngineLimits) -> str:
     """The end of the identity of an engine whose context was chosen.
 

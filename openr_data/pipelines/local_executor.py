@@ -27,7 +27,7 @@ from openr_data.pipelines.parts import Share
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.runner import interruptible
-from openr_data.pipelines.stage import Summary, run_stage
+from openr_data.pipelines.stage import Summary, merged_summary, run_stage
 from openr_data.pipelines.worker_process import Ended, WorkerProcess
 from openr_data.pipelines.worker_progress import WorkerProgress, joined
 from openr_data.store.lock import DirectoryLock
@@ -249,18 +249,7 @@ class _Local:
         merged = merge([*map(self._part, self._shards), *self._others], out, report=self._options.report)
         if not merged.failed:
             remove_parts(self._parts)
-        return Summary(
-            command=self._stage.command,
-            out=str(out),
-            items=merged.items,
-            rows=merged.rows,
-            rejected=merged.rejected,
-            failed=merged.failed,
-            reused=now.reused,
-            seconds=time.monotonic() - self._began,
-            tokens=now.tokens,
-            totals=merged.totals,
-        )
+        return merged_summary(self._stage, merged, now, time.monotonic() - self._began)
 
 
 def _is_done(shard: WorkerProgress, part: Path) -> bool:

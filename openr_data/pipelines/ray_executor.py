@@ -37,7 +37,7 @@ from openr_data.pipelines.ray_cluster import (
     worker_count,
 )
 from openr_data.pipelines.runner import interruptible
-from openr_data.pipelines.stage import Summary, run_stage
+from openr_data.pipelines.stage import Summary, merged_summary, run_stage
 from openr_data.problems import Reject
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.opening import PARTS
@@ -214,19 +214,8 @@ class _RayRun:
         merged = merge(self._begun(), out, items=self._marks.count, rejects=self._rejects(), report=report)
         if not merged.failed:
             remove_parts(self._parts)
-        return Summary(
-            command=self._stage.command,
-            out=str(out),
-            items=merged.items,
-            rows=merged.rows,
-            rejected=merged.rejected,
-            failed=merged.failed,
-            reused=now.reused,
-            seconds=time.monotonic() - self._began,
-            tokens=now.tokens,
-            totals=merged.totals,
-            engines={name: counts_of(self._counts, name) for name in self._stage.engines},
-        )
+        engines = {name: counts_of(self._counts, name) for name in self._stage.engines}
+        return merged_summary(self._stage, merged, now, time.monotonic() - self._began, engines)
 
 
 def counts_of(counts: Mapping[str, int], engine: str) -> dict[str, int]:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from itertools import count
 from typing import Protocol
 
-from openr_data.engines import LoadedEngine, PromptTemplate, sample_seed
+from openr_data.engines import LoadedEngine, sample_seed
+from openr_data.engines.base import Around
 from openr_data.pipelines.scheduler import Order, Scheduler
 from openr_data.tasks import concurrently
 from openr_data.types import Completion, Sampling, Steps
@@ -58,11 +59,11 @@ class Request:
     waiters: int = 0
 
 
-class RecordingEngine:
+class RecordingEngine(Around):
     """Wraps a loaded engine; itself an engine. A failed sample (`error`) is not recorded, so a later run asks for it again."""
 
     def __init__(self, engine: LoadedEngine, log: CompletionLog, reuse: Sequence[CompletionSource] = ()) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._log = log
         self._reuse = reuse
         self._requests: dict[bytes, Request] = {}
@@ -76,24 +77,6 @@ class RecordingEngine:
         view = copy(self)
         view._item = number
         return view
-
-    @property
-    def identity(self) -> str:
-        return self._engine.identity
-
-    @property
-    def template(self) -> PromptTemplate:
-        return self._engine.template
-
-    @property
-    def slots(self) -> int:
-        return self._engine.slots
-
-    def prompt(self, question: str, prefix: Steps, /) -> str:
-        return self._engine.prompt(question, prefix)
-
-    def pieces(self, text: str, /) -> Sequence[str]:
-        return self._engine.pieces(text)
 
     async def sample(
         self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0

@@ -6,7 +6,8 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
-from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine, PromptTemplate
+from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
+from openr_data.engines.base import Around
 from openr_data.engines.open import open_engine
 from openr_data.errors import OpenRDataError
 from openr_data.types import Completion, Sampling, Steps
@@ -33,30 +34,12 @@ async def open_second(name: str, spec: EngineSpec, limits: EngineLimits) -> Asyn
         yield Named(name, engine)
 
 
-class Named:
+class Named(Around):
     """A loaded engine whose errors say which one it is."""
 
     def __init__(self, name: str, engine: LoadedEngine) -> None:
+        super().__init__(engine)
         self._name = name
-        self._engine = engine
-
-    @property
-    def identity(self) -> str:
-        return self._engine.identity
-
-    @property
-    def template(self) -> PromptTemplate:
-        return self._engine.template
-
-    @property
-    def slots(self) -> int:
-        return self._engine.slots
-
-    def prompt(self, question: str, prefix: Steps, /) -> str:
-        return self._engine.prompt(question, prefix)
-
-    def pieces(self, text: str, /) -> Sequence[str]:
-        return self._engine.pieces(text)
 
     async def sample(
         self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0

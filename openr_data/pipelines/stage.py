@@ -10,13 +10,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from openr_data.errors import Interrupted, TooManyFailures
 from openr_data.pipelines.admission import check_early
 from openr_data.pipelines.card import render_run_card
 from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.merge import MergeSummary
 from openr_data.pipelines.plan import Stage
+from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.runner import interruptible
 from openr_data.pipelines.work import Work, counted, open_work
 from openr_data.store.manifest import TableSize
@@ -106,4 +109,27 @@ def _summary(work: Work, rows: Mapping[str, int]) -> Summary:
         totals=dict(work.run.record.totals),
         redone=tuple(work.run.redone),
         engines={name: counted(engine.tally) for name, engine in work.tools.engines.items()},
+    )
+
+
+def merged_summary(
+    stage: Stage[Any],
+    merged: MergeSummary,
+    now: Snapshot,
+    seconds: float,
+    engines: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> Summary:
+    """Of a run whose parts were merged; `now` is the last that was heard of the workers."""
+    return Summary(
+        command=stage.command,
+        out=merged.out,
+        items=merged.items,
+        rows=merged.rows,
+        rejected=merged.rejected,
+        failed=merged.failed,
+        reused=now.reused,
+        seconds=seconds,
+        tokens=now.tokens,
+        totals=merged.totals,
+        engines=dict(engines),
     )
