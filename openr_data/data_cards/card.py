@@ -22,18 +22,37 @@ _LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
+class CardSplit:
+    """One split of a table: `path` is a pattern of its files, relative to the card; sizes as in `CardTable`."""
+
+    name: str
+    path: str
+    rows: int
+    bytes: int
+    arrow_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CardTable:
-    """One table as it lies on the disk, in `data/<name>/`.
+    """One table as it lies on the disk, in `data/<name>/` where no `splits` say otherwise.
 
     `features` is spelt as in a card's `dataset_info`; `bytes` is the size of the files, `arrow_bytes` that of the rows in memory.
+    `splits` without rows are left out by whoever makes them: the `datasets` library cannot load one.
     """
 
     name: str
     doc: str
-    features: Sequence[Mapping[str, str]]
+    features: Sequence[Mapping[str, Any]]
     rows: int
     bytes: int
     arrow_bytes: int
+    splits: Sequence[CardSplit] = ()
+
+    @property
+    def parts(self) -> Sequence[CardSplit]:
+        """The splits; without any, everything is `train`."""
+        whole = CardSplit("train", f"data/{self.name}/train-*.parquet", self.rows, self.bytes, self.arrow_bytes)
+        return self.splits or (whole,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +136,14 @@ def _info(table: CardTable) -> dict[str, Any]:
     return {
         "config_name": table.name,
         "features": [dict(feature) for feature in table.features],
-        "splits": [{"name": "train", "num_bytes": table.arrow_bytes, "num_examples": table.rows}],
+        "splits": [{"name": s.name, "num_bytes": s.arrow_bytes, "num_examples": s.rows} for s in table.parts],
         "download_size": table.bytes,
         "dataset_size": table.arrow_bytes,
     }
 
 
 def _config(table: CardTable, *, main: bool) -> dict[str, Any]:
-    files = [{"split": "train", "path": f"data/{table.name}/train-*.parquet"}]
+    files = [{"split": split.name, "path": split.path} for split in table.parts]
     return {"config_name": table.name, **({"default": True} if main else {}), "data_files": files}
 
 
