@@ -74,7 +74,7 @@ class MethodAgreement:
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """Contamination against one benchmark of `questions` questions: `exact` are problems of ours with the same question, whatever
-    its white space; `overlapping` are ours that hold at least `threshold` of a benchmark question's word n-grams, `exact` included.
+    its white space; `overlapping` are ours that hold at least `threshold` of a benchmark question's n-grams, `exact` included.
 
     `examples` are (our problem id, the benchmark's id, the share of its n-grams found), at most a few.
     """
