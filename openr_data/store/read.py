@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -16,13 +17,11 @@ from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, Shard, TableSize
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunRecord
-from openr_data.store.schemas import arrow_schema
+from openr_data.store.table_rows import table_rows
 from openr_data.types import LabeledSolution, Node, Problem, Solution
 
 if TYPE_CHECKING:
     import polars as pl
-
-_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,18 @@ class RunReader:
         for shard in self.manifest.shards.values():
             yield from self._shard_rows(shard, table)
 
-    def items(self, *, tables: tuple[str, ...] | None = None) -> Iterator[ItemRecords]:
-        """The items in order, one at a time in memory; `tables` limits what is read beside the problems (default: all)."""
+    def items(self, *, tables: tuple[str, ...] | None = None, only: Collection[int] | None = None) -> Iterator[ItemRecords]:
+        """The items in order, one at a time in memory; `tables` limits what is read beside the problems (default: all).
+
+        `only`: these items alone; shards and row groups without them are not read.
+        """
         wanted = [t for t in self.manifest.tables if t != "problems" and (tables is None or t in tables)]
+        asked = None if only is None else sorted(only)
         for shard in self.manifest.shards.values():
-            cursors = {table: _Cursor(self._shard_rows(shard, table)) for table in wanted}
-            for row in self._shard_rows(shard, "problems"):
-                yield _records(row, {table: cursor.take(row["item"]) for table, cursor in cursors.items()})
+            here = None if asked is None else asked[bisect_left(asked, shard.start) : bisect_left(asked, shard.stop)]
+            if here is None or here:
+                others = {table: self._shard_rows(shard, table, here) for table in wanted}
+                yield from join_items(self._shard_rows(shard, "problems", here), others)
 
     def scan(self, table: str) -> pl.LazyFrame:
         """The table as a lazy polars frame, for statistics."""
@@ -99,22 +103,16 @@ class RunReader:
         if table not in self.manifest.tables:
             raise RunDirError(f"{self.path} has no table '{table}'; it has {', '.join(self.manifest.tables)}")
 
-    def _shard_rows(self, shard: Shard, table: str) -> Iterator[Row]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def _shard_rows(self, shard: Shard, table: str, only: Sequence[int] | None = None) -> Iterator[Row]:
+        file = shard.files[table]
+        return table_rows(self.path / file.path, table, file.rows, f"run `openr-data verify {self.path} --repair`", only)
 
-        path, expected = self.path / shard.files[table].path, shard.files[table].rows
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                if not file.schema_arrow.equals(arrow_schema(table)):
-                    raise pa.ArrowInvalid("its columns are not those of the table")
-                for batch in file.iter_batches(_BATCH):
-                    expected -= batch.num_rows
-                    yield from batch.to_pylist()
-            if expected:
-                raise pa.ArrowInvalid("rows are missing")
-        except (OSError, ValueError, pa.ArrowException) as fault:
-            raise RunDirError(f"{path} is damaged or missing; run `openr-data verify {self.path} --repair`") from fault
+
+def join_items(problems: Iterator[Row], others: Mapping[str, Iterator[Row]]) -> Iterator[ItemRecords]:
+    """The records of each problem, out of the rows of its own table and of others by name; all are in item order."""
+    cursors = {table: _Cursor(rows) for table, rows in others.items()}
+    for row in problems:
+        yield _records(row, {table: cursor.take(row["item"]) for table, cursor in cursors.items()})
 
 
 class _Cursor:
