@@ -113,6 +113,7 @@ class OracleQuality:
 class Statistics:
     """Everything that is counted over one run. Mappings are sorted by how often a thing occurs, or by its number.
 
+    `unknown`: rollouts (of a run without any: solutions) that are neither right nor wrong, by reason.
     `first_errors`: how many labelled solutions have their first error at this 0-based step. `without_error` and `undecided` count
     the others. `first_error_place`: its place as a share of the solution's length, (index + 1) / steps. `values`: histograms of
     the step values by estimator. `value_by_place`: mean step value by tenth of the solution. `pass_rates`: per problem, the share
@@ -127,6 +128,7 @@ class Statistics:
     sources: Mapping[str, int] = field(default_factory=dict)
     methods: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
     balance: StepBalance = field(default_factory=StepBalance)
     first_errors: Mapping[int, int] = field(default_factory=dict)
     without_error: int = 0

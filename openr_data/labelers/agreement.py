@@ -66,14 +66,14 @@ class Agreement:
 
 def agreement(pairs: Iterable[tuple[LabeledSolution, int]]) -> Agreement:
     """Compare labels with true first errors (`NO_ERROR`: none)."""
-    return sum((_compare(labelled, truth) for labelled, truth in pairs), Agreement())
+    return sum((compare(labelled.first_error, truth, len(labelled.labels)) for labelled, truth in pairs), Agreement())
 
 
-def _compare(labelled: LabeledSolution, truth: int) -> Agreement:
-    if labelled.first_error is None:
+def compare(first_error: int | None, truth: int, length: int) -> Agreement:
+    """One solution of `length` steps: the first error that a label names (`None`: undecided) against the true one."""
+    if first_error is None:
         return Agreement(solutions=1)
-    length = len(labelled.labels)
-    said, true = _good_steps(labelled.first_error, length), _good_steps(truth, length)
+    said, true = _good_steps(first_error, length), _good_steps(truth, length)
     return Agreement(
         solutions=1,
         decided=1,
