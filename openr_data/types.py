@@ -163,8 +163,9 @@ class Estimate:
     `estimator` says how: `mean` (hits / rollouts of a fixed number of rollouts, unbiased), `stopped` (rollouts ended at the first
     hit, which makes that share biased: the mean of the Beta posterior instead), `verdict` (the whole solution: 1 or 0),
     `posterior` (of the adaptive model), or the name of a published reading: `scan` and `entropy` (both in 0 .. 1), `progress` (a
-    ratio of two probabilities, which may exceed 1) and `advantage` (their difference, in -1 .. 1). `good` is the probability that
-    the step stands before the first error, where the method has one.
+    ratio of two probabilities, which may exceed 1) and `advantage` (their difference, in -1 .. 1). Of published data: `label` (1
+    right, 0 wrong), `rating` (by a person: 1, 0 or -1) and `value` (a soft value whose counts are not known). `good` is the
+    probability that the step stands before the first error, where the method has one.
     """
 
     value: float
@@ -192,7 +193,8 @@ class LabeledSolution:
     not be decided; `reason` then says why (and is otherwise a code of the evidence, such as `right_answer` or `binary_search`).
     `origin` is `given` for a solution that came in and `rollout` for one that the labeler sampled itself.
     `estimates` are readings of the counts, one per step (empty: none were made). `confidence` is the probability of `first_error`
-    where the method has one. `notes` is what else a method has to say, by name.
+    where the method has one. `notes` is what else a method has to say, by name. `hard` are labels per step as they were published,
+    which need not be monotone; empty: they follow from `first_error` (see `hard_labels`).
     """
 
     solution: Solution
@@ -205,12 +207,29 @@ class LabeledSolution:
     estimates: tuple[Estimate | None, ...] = ()
     confidence: float | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    hard: tuple[bool | None, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.solution.steps):
             raise ValueError("a labelled solution needs one label (or None) per step")
-        if len(self.estimates) not in {0, len(self.labels)}:
-            raise ValueError("a labelled solution has one estimate (or None) per step, or none at all")
+        if not {len(self.estimates), len(self.hard)} <= {0, len(self.labels)}:
+            raise ValueError("a labelled solution has one estimate or hard label (or None) per step, or none at all")
+
+    @property
+    def hard_labels(self) -> tuple[bool | None, ...]:
+        """Per step: as published, or whether it stands before the first error; `None` where that is not decided."""
+        return self.hard or hard_labels(self.first_error, len(self.labels))
+
+
+def hard_labels(first_error: int | None, steps: int) -> tuple[bool | None, ...]:
+    """Does each step stand before the first error? All `None` where it is not decided.
+
+    >>> hard_labels(1, 3), hard_labels(NO_ERROR, 2), hard_labels(None, 1)
+    ((True, False, False), (True, True), (None,))
+    """
+    if first_error is None:
+        return (None,) * steps
+    return tuple(first_error == NO_ERROR or index < first_error for index in range(steps))
 
 
 @dataclass(frozen=True, slots=True)

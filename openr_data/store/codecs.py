@@ -13,7 +13,6 @@ from typing import Any
 
 from openr_data.store.frames import Row
 from openr_data.types import (
-    NO_ERROR,
     Completion,
     Cost,
     Estimate,
@@ -25,6 +24,7 @@ from openr_data.types import (
     Solution,
     StepLabel,
     Verdict,
+    hard_labels,
 )
 
 
@@ -79,17 +79,17 @@ def read_solution(row: Mapping[str, Any]) -> Solution:
 
 def labeled_row(problem: Problem, labeled: LabeledSolution) -> Row:
     """Counts as they were measured, beside their readings."""
-    labels, first = labeled.labels, labeled.first_error
+    labels = labeled.labels
     estimates = labeled.estimates or (None,) * len(labels)
     return _storable(
         {
             **_solution_fields(labeled.solution),
             "question": problem.question,
             "answer": problem.answer,
-            "first_error": first,
+            "first_error": labeled.first_error,
             "hits": [label and label.hits for label in labels],
             "rollouts": [label and label.rollouts for label in labels],
-            "hard": [_before(index, first) for index in range(len(labels))],
+            "hard": list(labeled.hard_labels),
             "mc": [estimate and estimate.value for estimate in estimates],
             "estimator": [estimate and estimate.estimator for estimate in estimates],
             "good": [estimate and estimate.good for estimate in estimates],
@@ -106,6 +106,7 @@ def labeled_row(problem: Problem, labeled: LabeledSolution) -> Row:
 
 def read_labeled(row: Mapping[str, Any]) -> LabeledSolution:
     counts = zip(row["hits"], row["rollouts"], strict=True)
+    hard = tuple(row["hard"])
     return LabeledSolution(
         solution=read_solution(row),
         labels=tuple(None if rollouts is None else StepLabel(hits, rollouts) for hits, rollouts in counts),
@@ -113,6 +114,7 @@ def read_labeled(row: Mapping[str, Any]) -> LabeledSolution:
         estimates=_read_estimates(row),
         confidence=row["confidence"],
         notes=json.loads(row["notes"]),
+        hard=() if hard == hard_labels(row["first_error"], len(hard)) else hard,
         **{name: row[name] for name in ("first_error", "method", "reason", "origin")},
     )
 
@@ -219,11 +221,6 @@ def _read_estimates(row: Mapping[str, Any]) -> tuple[Estimate | None, ...]:
     columns = zip(row["mc"], row["estimator"], row["good"], strict=True)
     estimates = tuple(None if value is None else Estimate(value, estimator, good) for value, estimator, good in columns)
     return estimates if any(estimates) else ()
-
-
-def _before(index: int, first_error: int | None) -> bool | None:
-    """Does step `index` stand before the first error? `None` where the first error is not decided."""
-    return None if first_error is None else first_error == NO_ERROR or index < first_error
 
 
 def _storable(row: Row, *, lossy: bool = False) -> Row:

@@ -99,10 +99,18 @@ _SPECS = (
             Column(
                 "rollouts", "int32", "Decided rollouts from or through the prefix ending here; null: not measured.", is_list=True
             ),
-            Column("hard", "bool", "Reading: this step stands before the first error; null: not decided.", is_list=True),
+            Column(
+                "hard",
+                "bool",
+                "Reading: stands before the first error (or its published label); null: not known.",
+                is_list=True,
+            ),
             Column("mc", "float64", "Reading: what `estimator` makes of the step; null: none.", is_list=True),
             Column(
-                "estimator", "string", "What `mc` is: a success probability, or scan, progress, entropy, advantage.", is_list=True
+                "estimator",
+                "string",
+                "What `mc` is: a success probability, or one of scan, progress, entropy, advantage, label, rating, value.",
+                is_list=True,
             ),
             Column("good", "float64", "Probability that this step stands before the first error; null: none.", is_list=True),
             Column("confidence", "float64", "Probability of `first_error`; null where the method has none.", nullable=True),

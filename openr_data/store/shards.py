@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,18 @@ class ShardWriter:
             for table, row, chars in unpack_tables(value):
                 self._writers[table].add(item, row, chars)
 
-    def finish(self, failed: tuple[int, ...] = ()) -> Shard:
-        """Sync, verify and publish every file. Raises `StorageError`; nothing has its name before all could be read back."""
+    def add_rows(self, item: int, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Write the rows of one item that were never packed."""
+        for table, rows in tables.items():
+            for row in rows:
+                self._writers[table].add(item, row, _characters(row))
+
+    def finish(self, failed: tuple[int, ...] = (), *, stop: int | None = None) -> Shard:
+        """Sync, verify and publish every file. Raises `StorageError`; nothing has its name before all could be read back.
+
+        `stop` is where the items ended, if before the end of the range.
+        """
+        self._stop = self._stop if stop is None else stop
         try:
             files = {
                 table: ShardFile(path=shard_path(table, self._index), **writer.finish(self._start, self._stop))
@@ -62,6 +72,13 @@ class ShardWriter:
     def abandon(self) -> None:
         for writer in self._writers.values():
             writer.abandon()
+
+
+def _characters(row: Row) -> int:
+    """About the size of a row: its texts."""
+    lists = (cell for cell in row.values() if isinstance(cell, list))
+    texts = [*row.values(), *(each for cell in lists for each in cell)]
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 class _TableWriter:
