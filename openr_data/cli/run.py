@@ -61,13 +61,11 @@ def show_summary(summary: Summary) -> None:
 
 
 def _add_labels(table: Table, summary: Summary) -> None:
-    from openr_data.cli.inspect import add_certainty
+    from openr_data.cli.inspect import add_certainty, label_counts
     from openr_data.pipelines.inspection import found
 
     labels = found(Path(summary.out))
-    undecided, right = labels.first_errors.get("undecided", 0), labels.first_errors.get("none", 0)
-    wrong = sum(labels.first_errors.values()) - undecided - right
-    table.add_row("labels", f"{wrong:,} with a first wrong step, {right:,} without one, {undecided:,} undecided")
+    table.add_row("labels", label_counts(labels.first_errors))
     add_certainty(table, labels)
 
 

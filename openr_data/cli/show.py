@@ -22,27 +22,34 @@ def show_labeled(console: Console, labeled: LabeledSolution) -> None:
     """One line per step: its number, value, counts, and text; green before the first error, red from it on,
     yellow where that is not certain.
 
-    `good` is the probability that the step stands before the first error, where the method has one.
+    `good` is the probability that the step stands before the first error, where the method has one. Published labels have no
+    counts.
     """
+    console.print(Text.assemble(("solution ", "bold"), visible(labeled.solution.id), "  ", verdict(labeled.solution)))
+    console.print(_steps(labeled))
+    cost = labeled.cost
+    paid = f", {cost.rollouts} rollouts, {cost.tokens:,} tokens" if any(labeled.labels) or cost.rollouts else ""
+    console.print(visible(f"{conclusion(labeled)}  ({labeled.method}{paid})", "dim"))
+    if "judge_votes" in labeled.notes:
+        console.print(visible(judgement(labeled), "dim"))
+
+
+def _steps(labeled: LabeledSolution) -> Table:
     steps = labeled.solution.steps
     estimates = labeled.estimates or (None,) * len(steps)
+    counted = any(labeled.labels)
     graded = any(estimate and estimate.good is not None for estimate in estimates)
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    for name in ("", "value", "hits", *(("good",) if graded else ())):
-        table.add_column(name, justify="right")
+    for name in ("", "value", *(("hits",) if counted else ()), *(("good",) if graded else ())):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("step")
     for index, (step, label, estimate) in enumerate(zip(steps, labeled.labels, estimates, strict=True)):
         mark = "x" if index == labeled.first_error else ""
         value = f"{estimate.value:.2f}" if estimate else f"{label.value:.2f}" if label else ""
-        counts = f"{label.hits}/{label.rollouts}" if label else ""
+        counts = ((f"{label.hits}/{label.rollouts}" if label else ""),) if counted else ()
         good = (_probability(estimate.good if estimate else None),) if graded else ()
-        table.add_row(f"{mark} {index + 1}", value, counts, *good, visible(step, _style(labeled, index)))
-    console.print(Text.assemble(("solution ", "bold"), visible(labeled.solution.id), "  ", verdict(labeled.solution)))
-    console.print(table)
-    cost = labeled.cost
-    console.print(visible(f"{conclusion(labeled)}  ({labeled.method}, {cost.rollouts} rollouts, {cost.tokens:,} tokens)", "dim"))
-    if "judge_votes" in labeled.notes:
-        console.print(visible(judgement(labeled), "dim"))
+        table.add_row(f"{mark} {index + 1}", value, *counts, *good, visible(step, _style(labeled, index)))
+    return table
 
 
 def show_solution(console: Console, solution: Solution) -> None:
@@ -65,6 +72,8 @@ def show_nodes(console: Console, nodes: tuple[Node, ...], limit: int) -> None:
 
 
 def _style(labeled: LabeledSolution, index: int) -> str:
+    if labeled.hard:  # as published, also after the first error
+        return {True: "green", False: "red", None: "yellow"}[labeled.hard[index]]
     return step_style(None if labeled.reason == "uncertain" else labeled.first_error, index)
 
 
