@@ -55,7 +55,8 @@ class CostPerStep:
 
 @dataclass(frozen=True, slots=True)
 class MethodAgreement:
-    """Two runs (or methods) over the same solutions: `both` decided by both, `same` first error the same, `near` within one step.
+    """Two runs (or methods) over the same solutions: `both` decided by both, `same` first error the same, `near` within one step
+    (a solution with an error is never near one without).
 
     `kappa` is Cohen's kappa of the hard labels of the steps that both have (`None`: not defined).
     """

@@ -73,6 +73,14 @@ def problem_fields(rows: Sequence[Columns], source: ProblemSource, name: str) ->
     return Fields(question, answer or _first(worked or []), id_field, worked=bool(worked))
 
 
+def question_fields(rows: Sequence[Columns], source: ProblemSource, name: str) -> Fields:
+    """The question, and the id where there is one, of a file of which nothing else is read."""
+    question = source.question_field or _question(rows, name)
+    id_field = source.id_field or _first(_present(rows, IDS))
+    _must_exist(rows, {"--question-field": question, "--id-field": id_field}, name)
+    return Fields(question, id=id_field)
+
+
 def solution_fields(rows: Sequence[Columns], source: ProblemSource, name: str, *, joined: bool) -> Fields:
     """The columns of a file of solutions; no answer column is looked for when the answers are `joined` from another file."""
     question = source.question_field or _question(rows, name)

@@ -1,7 +1,8 @@
-"""One pass over the texts of a run, which keeps a few numbers for each solution and one digest for each question, and no text."""
+"""The texts of a run as a few numbers for each solution and one digest for each question and solution. Keeps no text."""
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,8 @@ STEP_BREAK = "\x1e"
 class Texts:
     """`questions`: item and `question` (a digest, the same for questions that differ only in white space).
 
-    `solutions`: item, `place` (of the row in its table), `question`, `text` (a digest of the steps, the white space around each
-    apart), `steps`, `characters` (of the steps, without what joins them), `tokens` (null where unknown). Digests hold within one
-    process.
+    `solutions`: item, `question`, `text` (see `text_digest`), `steps`, `characters` (of the steps, without what joins them),
+    `tokens` (null where unknown).
     """
 
     questions: pl.DataFrame
@@ -34,28 +34,34 @@ def read_texts(reader: RunReader) -> Texts:
     """About 50 bytes a solution and 16 a problem stay in memory."""
     import polars as pl
 
-    questions = question_digests(reader)
-    steps = pl.col("steps")
+    questions, steps = question_digests(reader), pl.col("steps")
     wanted = (
-        pl.col("item"),
-        steps.list.eval(pl.element().str.strip_chars()).list.join(STEP_BREAK).hash().alias("text"),
+        "item",
+        text_digest(),
         steps.list.len().cast(pl.Int64).alias("steps"),
         steps.list.eval(pl.element().str.len_chars()).list.sum().cast(pl.Int64).alias("characters"),
         pl.when(pl.col("tokens") > 0).then(pl.col("tokens")).alias("tokens"),
     )
     rows = collect(reader, reader.scan(reader.manifest.tables[0]).select(wanted))
-    return Texts(questions, rows.with_row_index("place").join(questions, on="item", how="left", maintain_order="left"))
+    return Texts(questions, rows.join(questions, on="item", how="left"))
+
+
+def text_digest() -> pl.Expr:
+    """64 bits for the steps of a solution, whatever white space stands around each. It holds within one process."""
+    import polars as pl
+
+    return pl.col("steps").list.eval(pl.element().str.strip_chars()).list.join(STEP_BREAK).hash().alias("text")
 
 
 def question_digests(reader: RunReader) -> pl.DataFrame:
     import polars as pl
 
-    items: list[int] = []
-    digests: list[int] = []
+    items, digests = array("q"), array("Q")
     for batch in batches(reader, "problems", ("item", "question")):
-        items += batch.column("item").to_pylist()
-        digests += [digest(normal_question(question)) for question in batch.column("question").to_pylist()]
-    return pl.DataFrame({"item": items, "question": digests}, schema={"item": pl.Int64, "question": pl.UInt64})
+        items.extend(batch.column("item").to_pylist())
+        digests.extend(digest(normal_question(question)) for question in batch.column("question").to_pylist())
+    columns = {"item": pl.Series(items, dtype=pl.Int64), "question": pl.Series(digests, dtype=pl.UInt64)}
+    return pl.DataFrame(columns)
 
 
 def duplicates(texts: Texts) -> Duplicates:
