@@ -24,6 +24,7 @@ ROW = "row"
 """Note (of a solution, or metadata of a problem) that keeps what a published row says beyond our records: a patch as JSON."""
 
 Neutral = Literal["good", "bad", "none"]
+Labels = Literal["hard", "soft"]
 
 
 class LayoutFault(Exception):
@@ -88,10 +89,14 @@ class ExportItem:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """`soft`: write soft values where the layout can hold them. `separator` joins steps where a layout holds them as one text."""
+    """`soft`: write soft values where the layout can hold them. `separator` joins steps where a layout holds them as one text.
+
+    `pairs_per_problem` bounds the rows of layouts of preference pairs (0: all pairs).
+    """
 
     soft: bool = False
     separator: str = "\n"
+    pairs_per_problem: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ class Layout:
 
     `read` raises `LayoutFault`. `write` gives the rows of one item, without what `ROW` patches add; a solution that the layout
     cannot hold raises `LayoutFault` (`write` is then called without it, and it is counted with its reason).
-    `per_problem`: one row holds all solutions of a problem; else one row is one solution.
+    `per_problem`: one row holds all solutions of a problem; else one row is one solution. `labels`: the readings of labels that
+    the layout can hold, the usual one first.
     """
 
     name: str
@@ -110,6 +116,7 @@ class Layout:
     write: Callable[[ExportItem, WriteOptions], Iterator[dict[str, Any]]]
     matches: Callable[[ForeignRow], bool]
     per_problem: bool = False
+    labels: tuple[Labels, ...] = ("hard",)
 
 
 def text_of(row: ForeignRow, name: str) -> str:
