@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from openr_data.cli import builtin, doctor, estimate, generate, inspect, label, merge, quickstart, verify
+from openr_data.cli import builtin, doctor, estimate, generate, import_, inspect, label, merge, quickstart, verify
 
 app = typer.Typer(
     name="openr-data",
@@ -36,6 +36,7 @@ app.command()(quickstart.quickstart)
 app.command()(generate.generate)
 app.command()(label.label)
 app.command()(merge.merge)
+app.command("import")(import_.import_)
 app.command()(inspect.inspect)
 app.command()(verify.verify)
 app.command()(estimate.estimate)
