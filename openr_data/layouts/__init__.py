@@ -11,10 +11,17 @@ from openr_data.layouts.math_aps_tree import MATH_APS_TREE
 from openr_data.layouts.math_shepherd import MATH_SHEPHERD
 from openr_data.layouts.openr import OPENR
 from openr_data.layouts.openrlhf import OPENRLHF
+from openr_data.layouts.preference import PREFERENCE
 from openr_data.layouts.prm800k import PRM800K
 from openr_data.layouts.processbench import PROCESSBENCH
+from openr_data.layouts.rlhflow import RLHFLOW
+from openr_data.layouts.scan import SCAN
+from openr_data.layouts.sft import SFT
+from openr_data.layouts.step_dpo import STEP_DPO
+from openr_data.layouts.trl import TRL
 
-_ALL = (PRM800K, MATH_SHEPHERD, MATH_APS, MATH_APS_TREE, OPENR, OPENRLHF, PROCESSBENCH)
+_PUBLISHED = (PRM800K, MATH_SHEPHERD, MATH_APS, MATH_APS_TREE, OPENR, OPENRLHF, PROCESSBENCH)
+_ALL = (*_PUBLISHED, TRL, RLHFLOW, SCAN, STEP_DPO, PREFERENCE, SFT)
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in _ALL})
 """Every layout by its name."""
