@@ -14,13 +14,15 @@ from openr_data.problems.ngrams import Match, QuestionIndex, fingerprint
 from openr_data.problems.questions import Question, read_questions
 from openr_data.store.read import RunReader
 
+Benchmark = Path | ProblemSource
 _EXAMPLES = 5
 
 
-def overlaps(reader: RunReader, benchmarks: Sequence[Path], ngram: int, threshold: float) -> tuple[Overlap, ...]:
+def overlaps(reader: RunReader, benchmarks: Sequence[Benchmark], ngram: int, threshold: float) -> tuple[Overlap, ...]:
     """Every problem of the run against every benchmark, in one reading of the problems."""
     check_measure(ngram, threshold)
-    found = [_Tally(path, open_benchmark(path, ngram), threshold) for path in benchmarks]
+    sources = [each if isinstance(each, ProblemSource) else ProblemSource(str(each)) for each in benchmarks]
+    found = [_Tally(source.path.name, open_benchmark(source, ngram), threshold) for source in sources]
     if found and reader.manifest.shards:
         for batch in batches(reader, "problems", ("problem_id", "question")):
             for row in batch.to_pylist():
@@ -37,21 +39,21 @@ def check_measure(ngram: int, threshold: float) -> None:
         raise UsageError(f"the share of n-grams that counts as an overlap lies above 0 and up to 1, not at {threshold}")
 
 
-def open_benchmark(path: Path, ngram: int) -> QuestionIndex:
+def open_benchmark(source: ProblemSource, ngram: int) -> QuestionIndex:
     """Raises `InputError` where there is no question at all: nothing would ever overlap."""
-    index = QuestionIndex(_questions(path), ngram)
+    index = QuestionIndex(_questions(source), ngram)
     if not len(index):
-        raise InputError(f"{path} holds no question that can be read, so nothing can be compared with it")
+        raise InputError(f"{source.location} holds no question that can be read, so nothing can be compared with it")
     return index
 
 
-def _questions(path: Path) -> Iterator[Question]:
-    return (item for item in read_questions(ProblemSource(str(path))) if not isinstance(item, Reject))
+def _questions(source: ProblemSource) -> Iterator[Question]:
+    return (item for item in read_questions(source) if not isinstance(item, Reject))
 
 
 @dataclass(slots=True)
 class _Tally:
-    path: Path
+    name: str
     index: QuestionIndex
     threshold: float
     exact: int = 0
@@ -70,7 +72,7 @@ class _Tally:
         """Examples: those that are not the same text first, since they are the ones to look at; then by their share."""
         shown = tuple((problem, other, -share) for _, share, _, problem, other in self.examples)
         return Overlap(
-            benchmark=self.path.name,
+            benchmark=self.name,
             questions=len(self.index),
             exact=self.exact,
             overlapping=self.overlapping,
