@@ -97,6 +97,7 @@ class BulkRun:
         if self._writer is not None:
             self._writer.abandon()
         try:
+            self._rejects.publish()
             self._close(status)
         except StorageError:
             if status != "failed":
