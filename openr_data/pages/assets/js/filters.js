@@ -1,0 +1,103 @@
+// Which solutions and problems are shown, and in which order. Knows columns of numbers and texts, draws nothing.
+
+import { NO_ERROR } from "./values.js";
+
+export const ANY = "";
+
+// One filter per control; a filter that is ANY lets everything pass.
+export const EMPTY = {
+  text: "",
+  verdict: ANY,
+  first: ANY,
+  method: ANY,
+  origin: ANY,
+  source: ANY,
+  difficulty: ANY,
+  low: null,
+  high: null,
+};
+
+// Lower-case texts to search in; the full ones come block by block.
+export function searchTexts(index) {
+  const { problems, solutions } = index;
+  return {
+    problems: problems.id.map((id, at) => `${id}\n${problems.question[at]}`.toLowerCase()),
+    solutions: solutions.id.map((id) => id.toLowerCase()),
+    complete: false,
+  };
+}
+
+export function addTexts(search, index, problem, texts) {
+  const start = index.problems.start[problem];
+  search.problems[problem] = `${index.problems.id[problem]}\n${texts.question}`.toLowerCase();
+  texts.solutions.forEach((each, at) => {
+    search.solutions[start + at] = `${index.solutions.id[start + at]}\n${each.steps.join("\n")}`.toLowerCase();
+  });
+}
+
+// Indices of the solutions that pass, in their order.
+export function passingSolutions(index, search, filter) {
+  const { solutions, problems } = index;
+  const tests = [...solutionTests(solutions, filter), ...problemTests(problems, filter).map((test) => (at) => test(solutions.problem[at]))];
+  const found = [];
+  const needle = filter.text.trim().toLowerCase();
+  const said = needle ? search.problems.map((text) => text.includes(needle)) : [];
+  for (let at = 0; at < solutions.id.length; at += 1) {
+    if (!tests.every((test) => test(at))) continue;
+    if (needle && !said[solutions.problem[at]] && !search.solutions[at].includes(needle)) continue;
+    found.push(at);
+  }
+  return found;
+}
+
+// Problems with a solution that passes; those without solutions pass where nothing is asked of a solution.
+export function passingProblems(index, search, filter, passing) {
+  const { problems, solutions } = index;
+  const wanted = new Set(passing.map((at) => solutions.problem[at]));
+  const tests = problemTests(problems, filter);
+  const needle = filter.text.trim().toLowerCase();
+  const free = solutionTests(solutions, filter).length === 0;
+  const found = [];
+  for (let at = 0; at < problems.id.length; at += 1) {
+    const bare = free && problems.solutions[at] === 0 && tests.every((test) => test(at));
+    if (wanted.has(at) || (bare && (!needle || search.problems[at].includes(needle)))) found.push(at);
+  }
+  return found;
+}
+
+function solutionTests(solutions, filter) {
+  const tests = [];
+  for (const name of ["verdict", "method", "origin"]) {
+    if (filter[name] !== ANY) tests.push((at) => solutions[name][at] === filter[name]);
+  }
+  if (filter.first !== ANY) {
+    const wanted = filter.first === "undecided" ? null : filter.first === "none" ? NO_ERROR : Number(filter.first);
+    tests.push(filter.first === "some" ? (at) => solutions.first[at] >= 0 && solutions.first[at] !== null : (at) => solutions.first[at] === wanted);
+  }
+  if (filter.low !== null) tests.push((at) => solutions.lowest[at] !== null && solutions.lowest[at] >= filter.low);
+  if (filter.high !== null) tests.push((at) => solutions.lowest[at] !== null && solutions.lowest[at] <= filter.high);
+  return tests;
+}
+
+function problemTests(problems, filter) {
+  return ["source", "difficulty"].filter((name) => filter[name] !== ANY).map((name) => (at) => problems[name][at] === filter[name]);
+}
+
+// `found` sorted by a column, in place; what has no value stands last, ties keep the order of the run.
+export function sorted(found, column, descending) {
+  const sign = descending ? -1 : 1;
+  const compare = new Intl.Collator("en", { numeric: true }).compare;
+  return found.sort((left, right) => {
+    const [a, b] = [column(left), column(right)];
+    if (a === b) return left - right;
+    if (a === null || b === null) return a === null ? 1 : -1;
+    return sign * (typeof a === "number" ? a - b : compare(a, b)) || left - right;
+  });
+}
+
+// Distinct values of a column with how often they occur, the most frequent first.
+export function occurring(column) {
+  const counts = new Map();
+  for (const value of column) counts.set(value, (counts.get(value) || 0) + 1);
+  return [...counts].sort((left, right) => right[1] - left[1]);
+}

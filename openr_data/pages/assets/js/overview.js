@@ -1,0 +1,135 @@
+// The run in numbers: what it holds, figures, what it cost, what ran, and what is not in this file.
+
+import { el, fixed, number, plural } from "./dom.js";
+import { bars, figure, line, stacked } from "./charts.js";
+import { facts } from "./solution.js";
+import { ESTIMATORS, level, levelClass } from "./values.js";
+
+const MANY = 24;
+
+export function overviewView(index) {
+  const stats = index.statistics;
+  return el("div", { class: "overview" },
+    section("At a glance", tiles(index, stats)),
+    section("Figures", el("div", { class: "figures" }, figures(index, stats))),
+    section("Cost", cost(index, stats)),
+    ...checks(stats),
+    section("What ran", settings(index.facts)));
+}
+
+function section(title, ...content) {
+  return el("section", {}, el("h2", {}, title), content);
+}
+
+function tiles(index, stats) {
+  const all = [[stats.problems, "problems"], [stats.solutions, "solutions"], [stats.steps, "steps"]];
+  if (index.labelled) all.push([stats.cost.labelled_steps, "steps with a label"]);
+  if (stats.rollouts) all.push([stats.rollouts, "rollouts kept"]);
+  const boxes = all.map(([count, words]) => el("div", { class: "tile" }, el("dt", {}, words), el("dd", {}, number(count))));
+  const answers = Object.entries(stats.verdicts).map(([name, count]) => `${number(count)} ${name}`).join(", ");
+  const dropped = Object.entries(stats.skipped).map(([name, count]) => `${number(count)} ${name.replaceAll("_", " ")}`).join(", ");
+  const rows = [["Answers", answers || "none graded"]];
+  if (dropped) rows.push(["Dropped problems", dropped]);
+  if (index.failed) rows.push(["Failed problems", `${number(index.failed)}: see failures.jsonl`]);
+  if (stats.duplicates.problems || stats.duplicates.solutions) {
+    rows.push(["Repeated", `${plural(stats.duplicates.problems, "problem")}, ${plural(stats.duplicates.solutions, "solution")} word for word`]);
+  }
+  return [el("dl", { class: "tiles" }, boxes), facts(rows)];
+}
+
+function figures(index, stats) {
+  const drawn = [];
+  if (index.labelled) drawn.push(balance(stats.balance), firstErrors(stats), ...Object.entries(stats.values).map(([name, each]) => values(name, each)));
+  const placed = stats.value_by_place.some((value) => value !== null);
+  if (placed) drawn.push(byPlace(stats.value_by_place));
+  if (stats.step_counts) drawn.push(histogram("Steps per solution", spread(stats.steps_per_solution, "steps"), stats.step_counts, "steps"));
+  if (stats.pass_rates) drawn.push(histogram("Pass rate per problem", "Share of right answers among its solutions and root rollouts.", stats.pass_rates, "share of right answers"));
+  return drawn;
+}
+
+function balance({ right, wrong, unlabelled }) {
+  const parts = [
+    { label: "right: before the first error", count: right, kind: "v9" },
+    { label: "wrong: the first error and after", count: wrong, kind: "v1" },
+    { label: "without a label", count: unlabelled, kind: "vn" },
+  ];
+  const rows = parts.map((part) => [part.label, number(part.count)]);
+  return figure("Labels", "Steps by their hard label.", stacked(parts), ["label", "steps"], rows);
+}
+
+function firstErrors(stats) {
+  const counts = Object.entries(stats.first_errors).map(([step, count]) => [Number(step), count]).sort((left, right) => left[0] - right[0]);
+  const shown = counts.slice(0, MANY).map(([step, count]) => ({ label: String(step + 1), count, kind: "v1" }));
+  const rest = counts.slice(MANY).reduce((sum, [, count]) => sum + count, 0);
+  if (rest) shown.push({ label: "later", count: rest, kind: "v1" });
+  const note = `${number(stats.without_error)} solutions without an error, ${number(stats.undecided)} undecided.`;
+  const rows = [...counts.map(([step, count]) => [`step ${step + 1}`, number(count)]), ["none", number(stats.without_error)], ["undecided", number(stats.undecided)]];
+  return figure("Where the first error is", note, bars(shown, "step"), ["first error", "solutions"], rows);
+}
+
+function values(name, each) {
+  const all = binned(each).map((bar) => ({ ...bar, kind: levelClass(level(bar.middle, name)) }));
+  const note = `${number(all.reduce((sum, bar) => sum + bar.count, 0))} steps; ${ESTIMATORS[name] || "named by the data"}.`;
+  return figure(`Step values (${name})`, note, bars(all, "value"), ["value", "steps"], all.map((bar) => [bar.range, number(bar.count)]));
+}
+
+function binned({ edges, counts }) {
+  return counts.map((count, at) => ({
+    count,
+    label: short(edges[at]),
+    range: `${short(edges[at])} to ${short(edges[at + 1])}`,
+    middle: (edges[at] + edges[at + 1]) / 2,
+  }));
+}
+
+function short(value) {
+  return String(Math.round(value * 100) / 100).replace("-", "−");
+}
+
+function histogram(title, note, each, axis) {
+  const all = binned(each);
+  return figure(title, note, bars(all, axis), [axis, "count"], all.map((bar) => [bar.range, number(bar.count)]));
+}
+
+function byPlace(points) {
+  const rows = points.map((value, place) => [`${place + 1} of ${points.length}`, fixed(value, 3)]);
+  return figure("Value along a solution", "Mean step value by part of the solution.", line(points, "part of the solution"), ["part", "mean value"], rows);
+}
+
+function spread(each, unit) {
+  return `${number(each.mean)} ${unit} on average; median ${number(each.median)}, at most ${number(each.maximum)}.`;
+}
+
+function cost(index, stats) {
+  const { cost: paid } = stats;
+  const per = (amount) => (paid.labelled_steps ? number(amount / paid.labelled_steps) : "–");
+  const rows = [["Rollouts", number(paid.rollouts), per(paid.rollouts)], ["Tokens", number(paid.tokens), per(paid.tokens)]];
+  rows.push(["Hours", paid.hours.toFixed(paid.hours < 1 ? 3 : 1), paid.labelled_steps ? (paid.hours / paid.labelled_steps).toExponential(1) : "–"]);
+  const head = el("tr", {}, ["", "whole run", "per labelled step"].map((words) => el("th", { scope: "col" }, words)));
+  const lines = rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((each) => el("td", {}, each))));
+  const reused = index.facts.totals.reused ? `${plural(index.facts.totals.reused, "completion")} came from an earlier run and cost nothing.` : "";
+  return [el("div", { class: "table-box" }, el("table", { class: "cost" }, el("thead", {}, head), el("tbody", {}, lines))), el("p", { class: "muted" }, reused)];
+}
+
+// What was checked beside the labels; nothing where nothing was.
+function checks(stats) {
+  const found = [];
+  for (const each of stats.overlaps) {
+    found.push([`Overlap with ${each.benchmark}`, `${number(each.exact)} same questions, ${number(each.overlapping)} with ${each.ngram}-grams in common, of ${number(each.questions)}`]);
+  }
+  for (const each of stats.agreements) {
+    found.push([`${each.left} and ${each.right}`, `${number(each.same)} of ${number(each.both)} first errors the same, ${number(each.near)} within one step`]);
+  }
+  if (stats.oracle) {
+    const share = (value) => (value === null ? "–" : `${(value * 100).toFixed(1)}%`);
+    const { exact, early, late, decided } = stats.oracle;
+    found.push(["Against an exact oracle", `first error exact ${share(exact)}, too early ${share(early)}, too late ${share(late)}, over ${plural(decided, "solution")} with a wrong answer`]);
+  }
+  return found.length ? [section("Checks", facts(found))] : [];
+}
+
+function settings(run) {
+  const top = facts([["Command", [run.command, run.method].filter(Boolean).join(" ")], ["Engine", run.engine], ["Versions", run.versions.join(", ") || "not told"]]);
+  const groups = Object.entries(run.settings).map(([name, rows]) => el("details", { class: "more", open: ["engine", "sampling"].includes(name) }, el("summary", {}, name), facts(rows)));
+  return [top, el("div", { class: "groups" }, groups)];
+}

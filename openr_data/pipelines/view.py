@@ -1,0 +1,173 @@
+"""A run as one HTML page: which of its records go in, and what the page says was left out. How a page looks is `pages`' business."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from openr_data.errors import RunDirError, UsageError
+from openr_data.pages.assemble import GENERATOR, page
+from openr_data.pages.blocks import Blocks, pack
+from openr_data.pipelines.progress import Report, Snapshot, silent
+from openr_data.pipelines.statistics import statistics
+from openr_data.pipelines.view_facts import run_facts
+from openr_data.pipelines.view_records import item_texts, item_tree, problem_line, solution_lines
+from openr_data.store.atomic import partial_name, publish, storage_errors
+from openr_data.store.read import ItemRecords, RunReader
+
+DEFAULT_NAME = "view.html"
+_LOOKED_AT = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ViewLimits:
+    """`problems` of the run (0: all) and `rollouts` of each prefix at most; the page and the summary tell what that leaves out."""
+
+    problems: int = 5000
+    rollouts: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSummary:
+    """`left_out` are sentences, none when the page holds everything. `bytes` is the size of the page."""
+
+    out: str
+    bytes: int
+    problems: int
+    solutions: int
+    steps: int
+    rollouts: int
+    complete: bool
+    left_out: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Index:
+    """The lines of the table, column by column, and how much went into the page."""
+
+    problems: dict[str, list[Any]] = field(default_factory=dict)
+    solutions: dict[str, list[Any]] = field(default_factory=dict)
+    rollouts: int = 0
+
+    @property
+    def shown(self) -> int:
+        return len(self.problems.get("id", ()))
+
+    @property
+    def steps(self) -> int:
+        return sum(self.solutions.get("steps", ()))
+
+    def add(self, item: ItemRecords, texts: tuple[int, int], tree: tuple[int, int] | None) -> None:
+        _append(self.problems, {**problem_line(item), "texts": texts, "tree": tree, "start": len(self.solutions.get("id", ()))})
+        for line in solution_lines(item):
+            _append(self.solutions, {**line, "problem": self.shown - 1})
+
+
+def write_view(run: Path, out: Path | None = None, limits: ViewLimits = ViewLimits(), report: Report = silent) -> ViewSummary:
+    """Write the page to `out` (default: `view.html` in the run), in memory that does not grow with texts or rollouts.
+
+    An earlier page is made again. Raises `UsageError` where `out` is something else, `RunDirError` where nothing is finished yet.
+    """
+    began = time.monotonic()
+    reader = RunReader.open(run)
+    if not reader.manifest.shards:
+        raise RunDirError(f"{run} has no finished shard yet; continue it with --resume")
+    target = free_place(out or run / DEFAULT_NAME)
+    index, left_out = _Index(), tuple[str, ...]()
+    with storage_errors(target), ExitStack() as stack:
+        files = {name: stack.enter_context(TemporaryFile("w+", encoding="ascii")) for name in ("texts", "tree")}
+        blocks = {name: Blocks(lambda text, file=file: file.write(text + "\n")) for name, file in files.items()}
+        _gather(reader, limits, index, blocks, report, began)
+        left_out = tuple(_left_out(reader, index, limits))
+        body = pack(_body(run, reader, index, blocks, left_out))
+        partial = partial_name(target)
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(page(f"{_name(run)} - openr-data", body, _named(files)))
+        size = partial.stat().st_size
+        publish(partial, target)
+    solutions = len(index.solutions.get("id", ()))
+    seconds = time.monotonic() - began
+    return ViewSummary(str(target), size, index.shown, solutions, index.steps, index.rollouts, reader.complete, left_out, seconds)
+
+
+def free_place(out: Path) -> Path:
+    """`out`, if nothing stands there but an earlier page. Raises `UsageError`."""
+    if out.is_dir():
+        raise UsageError(f"{out} is a directory; name the file to write, such as {out / DEFAULT_NAME}")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out.parent} is not a directory; make it, or name another file with --out")
+    if out.exists():
+        with out.open("rb") as file:
+            if GENERATOR.encode() not in file.read(_LOOKED_AT):
+                raise UsageError(f"{out} exists and is not a page of openr-data; choose another file with --out")
+    return out
+
+
+def _gather(
+    reader: RunReader, limits: ViewLimits, index: _Index, blocks: dict[str, Blocks], report: Report, began: float
+) -> None:
+    total = reader.size("problems").rows
+    total = min(total, limits.problems) if limits.problems else total
+    for item in islice(reader.items(), limits.problems or None):
+        nodes = item_tree(item, limits.rollouts)
+        tree = blocks["tree"].add(nodes) if nodes else None
+        index.add(item, blocks["texts"].add(item_texts(item)), tree)
+        index.rollouts += sum(len(node["rollouts"]) for node in nodes)
+        report(_snapshot(index.shown, total, began))
+    for each in blocks.values():
+        each.flush()
+    report(_snapshot(index.shown, total, began, final=True))
+
+
+def _body(run: Path, reader: RunReader, index: _Index, blocks: dict[str, Blocks], left_out: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "facts": {**run_facts(_name(run), reader.record), "complete": reader.complete, "items": reader.record.items},
+        "labelled": reader.manifest.tables[0] == "labeled",
+        "sizes": {name: reader.size(name).rows for name in reader.manifest.tables},
+        "failed": sum(len(shard.failed) for shard in reader.manifest.shards.values()),
+        "left_out": left_out,
+        "statistics": asdict(statistics(run)),
+        "problems": index.problems,
+        "solutions": index.solutions,
+        "blocks": {name: each.count for name, each in blocks.items()},
+    }
+
+
+def _left_out(reader: RunReader, index: _Index, limits: ViewLimits) -> Iterator[str]:
+    problems = reader.size("problems").rows
+    if index.shown < problems:
+        left = problems - index.shown
+        yield f"{left:,} of {problems:,} problems, all after the first {index.shown:,} (--limit {limits.problems})"
+    rollouts = reader.size("rollouts").rows if "rollouts" in reader.manifest.tables else 0
+    if index.rollouts < rollouts:
+        yield (
+            f"the texts of {rollouts - index.rollouts:,} of {rollouts:,} rollouts, of which a prefix shows {limits.rollouts} at most "
+            f"(--rollouts {limits.rollouts}); every count is of all of them"
+        )
+
+
+def _named(files: dict[str, IO[str]]) -> Iterator[tuple[str, str]]:
+    for name, file in files.items():
+        file.seek(0)
+        for number, line in enumerate(file):
+            yield f"{name}-{number}", line.rstrip("\n")
+
+
+def _append(columns: dict[str, list[Any]], row: dict[str, Any]) -> None:
+    for name, value in row.items():
+        columns.setdefault(name, []).append(value)
+
+
+def _name(run: Path) -> str:
+    return run.resolve().name
+
+
+def _snapshot(done: int, total: int, began: float, *, final: bool = False) -> Snapshot:
+    return Snapshot("view", done, total, 0, 0, 0, 0, 0, seconds=time.monotonic() - began, final=final)
