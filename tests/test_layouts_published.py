@@ -117,7 +117,7 @@ def test_a_neutral_rating_is_what_the_options_say(neutral: Any, label: bool | No
 
 
 def test_prm800k_that_ends_at_an_error_has_no_chain() -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"completions": [completion("a", 1)], "human_completion": None, "chosen_completion": 0},
         {"completions": [completion("b", -1)], "human_completion": None, "chosen_completion": None},
     ]
