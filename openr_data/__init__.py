@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 
-def __getattr__(name: str) -> str:
-    """`__version__`, looked up on use: reading package metadata costs more than the rest of a `--help`."""
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from openr_data.pipelines.corpus import Corpus as Corpus
+    from openr_data.pipelines.loading import load as load
+
+    __version__: str
+
+_PLACES = {"load": "openr_data.pipelines.loading", "Corpus": "openr_data.pipelines.corpus"}
+
+
+def __getattr__(name: str) -> Any:
+    """What the package offers, looked up on use: importing it, or a `--help`, stays instant."""
+    from importlib import import_module
     from importlib.metadata import version
 
-    return version("openr-data")
+    if name == "__version__":
+        return version("openr-data")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "__version__", *_PLACES])

@@ -33,9 +33,10 @@ def step_frame(solutions: pl.LazyFrame, *, labeled: bool) -> pl.LazyFrame:
 
 def wilson(hits: pl.Expr, rollouts: pl.Expr, z: float = _Z) -> tuple[pl.Expr, pl.Expr]:
     """`StepLabel.interval` on columns."""
+    hits, rollouts = hits.cast(float), rollouts.cast(float)
     share = hits / rollouts
     centre = share + z * z / (2 * rollouts)
-    spread = z * (share * (1 - share) / rollouts + z * z / (4 * rollouts * rollouts).cast(float)).sqrt()
+    spread = z * (share * (1 - share) / rollouts + z * z / (4 * rollouts * rollouts)).sqrt()
     scale = 1 + z * z / rollouts
     return ((centre - spread) / scale).clip(lower_bound=0.0), ((centre + spread) / scale).clip(upper_bound=1.0)
 
@@ -44,6 +45,13 @@ def _unlabelled() -> list[pl.Expr]:
     """Lists of nulls, as long as the steps."""
     import polars as pl
 
-    types = {"hits": pl.Int32, "rollouts": pl.Int32, "mc": pl.Float64, "estimator": pl.String, "good": pl.Float64, "hard": pl.Boolean}
+    types = {
+        "hits": pl.Int32,
+        "rollouts": pl.Int32,
+        "mc": pl.Float64,
+        "estimator": pl.String,
+        "good": pl.Float64,
+        "hard": pl.Boolean,
+    }
     length = pl.col("steps").list.len()
     return [pl.lit(None, types[name]).repeat_by(length).alias(name) for name in _LABELS]

@@ -45,12 +45,11 @@ def _batches(file: pq.ParquetFile, only: Sequence[int] | None) -> Iterator[pa.Re
         yield from file.iter_batches(_BATCH)
         return
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    wanted = pa.array(only, pa.int64())
+    wanted = set(only)
     groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, only)]
     for batch in file.iter_batches(_BATCH, row_groups=groups) if groups else ():
-        yield batch.filter(pc.is_in(batch.column("item"), value_set=wanted))
+        yield batch.filter(pa.array([item in wanted for item in batch.column("item").to_pylist()], pa.bool_()))
 
 
 def _may_hold(file: pq.ParquetFile, group: int, items: Sequence[int]) -> bool:
