@@ -7,25 +7,18 @@ from typing import Any
 import pytest
 
 from openr_data.engines import EngineSpec
+from openr_data.engines.prompts import TEMPLATES
 from openr_data.labelers import LABELERS, LabelConfig
 from openr_data.pipelines.card import card_words
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig
 from openr_data.problems import ProblemSource
 from openr_data.types import Sampling
 
-
-class Loaded:
-    identity = "scripted:1"
-
-    class template:  # noqa: N801  # stands for the attribute
-        name = "builtin"
-
-
 SOURCE, SPEC, SAMPLING = ProblemSource("runs/x"), EngineSpec("scripted"), Sampling(1.0, 512, 0)
 
 
 def words(**label: Any) -> dict[str, Any]:
-    return card_words(LabelRunConfig(SOURCE, SPEC, SAMPLING, LabelConfig(**label)), Loaded())  # type: ignore[arg-type]  # what is read
+    return card_words(LabelRunConfig(SOURCE, SPEC, SAMPLING, LabelConfig(**label)), "scripted:1", TEMPLATES["builtin"])
 
 
 @pytest.mark.parametrize("method", LABELERS)
@@ -61,7 +54,8 @@ def test_the_limits_are_those_of_the_policies_that_were_used() -> None:
     assert "Texts that met the token limit count as wrong." in strict["limits"]
     assert "Finished texts without an answer that can be read count as wrong." in strict["limits"]
     generated = GenerateConfig(SOURCE, SPEC, SAMPLING, truncated="graded")
-    assert "Texts that met the token limit are graded like all others." in card_words(generated, Loaded())["limits"]  # type: ignore[arg-type]  # likewise
+    said = card_words(generated, "scripted:1", TEMPLATES["builtin"])
+    assert "Texts that met the token limit are graded like all others." in said["limits"]
 
 
 def test_only_a_posterior_search_can_end_uncertain() -> None:

@@ -39,8 +39,8 @@ from openr_data.types import Completion
 ITEMS = 18
 
 
-def render(settings: Mapping[str, Any], sizes: Mapping[str, TableSize], counts: Mapping[str, int]) -> str:
-    return json.dumps([settings, {name: size.rows for name, size in sizes.items()}, counts])
+def render(record: RunRecord, sizes: Mapping[str, TableSize], counts: Mapping[str, int]) -> str:
+    return json.dumps([record.settings, {name: size.rows for name, size in sizes.items()}, counts])
 
 
 def write_part(
@@ -61,7 +61,7 @@ def write_part(
     marks = [chain.mark(b"new" if item in changed else b"%d" % item) if marked else NO_MARK for item in range(ITEMS + 3)]
 
     async def attempt() -> None:
-        async with open_run(path, identity, mode="resume", part=share, settings={"separator": "\n", "card": {"a": 1}}) as run:
+        async with open_run(path, identity, mode="resume", part=share, settings={"separator": "\n"}) as run:
             for index in range(rejects):
                 run.add_reject({"line": index, "reason": "no_answer"})
             for item in items:
@@ -114,7 +114,7 @@ def test_the_merged_run_has_the_bytes_of_one_process(tmp_path: Path, reference: 
     assert verify_run(tmp_path / "run").whole
     assert RunReader.open(tmp_path / "run").complete
     assert len((tmp_path / "run" / "rejects.jsonl").read_text().splitlines()) == 2
-    assert json.loads((tmp_path / "run" / "README.md").read_text())[0] == {"a": 1}
+    assert json.loads((tmp_path / "run" / "README.md").read_text())[0] == {"separator": "\n"}
     assert RunRecord.load(tmp_path / "run").settings == {"separator": "\n"}
 
 

@@ -34,7 +34,7 @@ def merge(
     from openr_data.pipelines.merge import merge as merge_parts
 
     with progress() as report:
-        summary = merge_parts(parts, out, report=report)
+        summary = merge_parts(parts, out, report=report, warn=warn)
     if as_json:
         print_json(asdict(summary))
     else:

@@ -1,6 +1,6 @@
 """The data set card of a run: exact metadata for the `datasets` library, then a short and honest text. Knows numbers, not runs.
 
-Every value is escaped: a question, a model name or a reason can neither end the metadata nor become markup.
+What a person has written into the card stays: see `openr_data.data_cards.blocks` and `openr_data.data_cards.metadata`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,33 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import yaml
-
+from openr_data.data_cards.blocks import Block, merge_blocks
+from openr_data.data_cards.markup import Shown, bullets, fenced, inline, number, one_line, prose, table
+from openr_data.data_cards.metadata import Head, merge_head, read_head, split_card
 from openr_data.errors import UsageError
 
+__all__ = ["CardFacts", "CardSplit", "CardTable", "fenced", "inline", "render_card", "size_category"]
+
 _TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SPECIAL = re.compile(r"([\\`*_\[\]#|<>~&$]|:(?=//))")
-_BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
-_LONGEST = 300
+
+BLOCKS = (
+    "title",
+    "summary",
+    "load",
+    "numbers",
+    "figures",
+    "labels",
+    "limits",
+    "quality",
+    "checks",
+    "costs",
+    "run",
+    "versions",
+    "columns",
+    "sources",
+    "citation",
+)
+"""The blocks of a card in their order. Those that `render_card` does not write itself are given to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +56,8 @@ class CardTable:
     """One table as it lies on the disk, in `data/<name>/` where no `splits` say otherwise.
 
     `features` is spelt as in a card's `dataset_info`; `bytes` is the size of the files, `arrow_bytes` that of the rows in memory.
-    `splits` without rows are left out by whoever makes them: the `datasets` library cannot load one.
+    `splits` without rows are left out by whoever makes them: the `datasets` library cannot load one. `columns` says what a column
+    means, by its name.
     """
 
     name: str
@@ -47,6 +67,7 @@ class CardTable:
     bytes: int
     arrow_bytes: int
     splits: Sequence[CardSplit] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> Sequence[CardSplit]:
@@ -60,7 +81,10 @@ class CardFacts:
     """What the card says. `tables`: the main one first; another one without rows is left out of the metadata, since the
     `datasets` library cannot load an empty split. `settings` and `counts` become tables of two columns, in their order.
 
-    `how` says in sentences how the labels were made, `limits` what they cannot be used for; both are ours, not the input's.
+    `about` says in a sentence what it is, `how` how the labels were made, `limits` what they cannot see; these are ours, not the
+    input's.
+    `prompts` are texts shown as they are, by what they are. `location` is what `load_dataset` is called with. `exact` holds
+    metadata that was asked for by name and replaces what is there, `usual` such that is written where there is none.
     """
 
     title: str
@@ -70,11 +94,35 @@ class CardFacts:
     how: Sequence[str]
     limits: Sequence[str]
     tags: Sequence[str] = field(default=("synthetic", "math", "process-supervision", "prm"))
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
+    annotations: str = "machine-generated"
+    location: str = "PATH"
+    exact: Mapping[str, Any] = field(default_factory=dict)
+    usual: Mapping[str, Any] = field(default_factory=dict)
 
 
-def render_card(facts: CardFacts) -> str:
-    """The whole README.md. The same facts give the same bytes."""
-    return f"---\n{_metadata(facts)}---\n\n{_body(facts)}"
+def render_card(facts: CardFacts, existing: str = "", blocks: Sequence[Block] = (), *, every: bool = False) -> str:
+    """The whole README.md: `existing` with our metadata, our blocks and these further `blocks`. Same facts, same bytes.
+
+    Raises `InputError` where the metadata or the marks of `existing` are broken.
+    """
+    head, text = split_card(existing)
+    ours = _head(facts)
+    merged = merge_head(head, ours)
+    title = read_head(merged)["pretty_name"]
+    written = {block.name: block for block in (*_blocks(facts, str(title)), *blocks)}
+    body = merge_blocks(text, [written[name] for name in BLOCKS if name in written], every=every)
+    return f"---\n{merged}---\n{body if text else f'{chr(10)}{body}'}"
+
+
+def info_of(card: str) -> object:
+    """What a card says of the data, as its metadata has it: it is the same while the data is. `None` where it says nothing."""
+    return read_head(split_card(card)[0]).get("dataset_info")
+
+
+def dataset_info(tables: Sequence[CardTable]) -> list[dict[str, Any]]:
+    return [_info(each) for each in _shown(tables)]
 
 
 def size_category(rows: int) -> str:
@@ -92,90 +140,113 @@ def size_category(rows: int) -> str:
     return "n>1T"
 
 
-def inline(value: object) -> str:
-    r"""A value as one line of plain text in Markdown: nothing in it is markup, not even in a table.
-
-    >>> print(inline("a|b\n# <x>"))
-    a\|b \# \<x\>
-    """
-    return _SPECIAL.sub(r"\\\1", _one_line(value))
+def _shown(tables: Sequence[CardTable]) -> list[CardTable]:
+    for each in tables:
+        if not _TABLE_NAME.fullmatch(each.name):
+            raise UsageError(f"'{each.name}' cannot be the name of a table; use letters, digits, - and _")
+    return [each for each in tables if each.rows or each is tables[0]]
 
 
-def fenced(text: str) -> str:
-    """A block of verbatim text: its fence is longer than any run of backticks inside."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text}\n{fence}\n"
-
-
-def _one_line(value: object) -> str:
-    """Without line breaks and control characters: a line of dashes in a value would end the metadata early."""
-    text = _BROKEN.sub(" ", str(value)).encode("utf-8", "replace").decode().strip()
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _metadata(facts: CardFacts) -> str:
-    for table in facts.tables:
-        if not _TABLE_NAME.fullmatch(table.name):
-            raise UsageError(f"'{table.name}' cannot be the name of a table; use letters, digits, - and _")
-    shown = [table for table in facts.tables if table.rows or table is facts.tables[0]]
-    record = {
-        "pretty_name": _one_line(facts.title),
-        "language": ["en"],
+def _head(facts: CardFacts) -> Head:
+    shown = _shown(facts.tables)
+    exact = {
         "size_categories": [size_category(facts.tables[0].rows)],
+        "dataset_info": dataset_info(facts.tables),
+        "configs": [_config(each, main=each is facts.tables[0]) for each in shown],
+    }
+    usual = {
+        "language": ["en"],
+        "pretty_name": one_line(facts.title),
         "task_categories": ["text-generation"],
-        "annotations_creators": ["machine-generated"],
-        "tags": [_one_line(tag) for tag in facts.tags],
-        "dataset_info": [_info(table) for table in shown],
-        "configs": [_config(table, main=table is facts.tables[0]) for table in shown],
+        "annotations_creators": [facts.annotations],
     }
-    return str(yaml.safe_dump(record, sort_keys=False, allow_unicode=False, width=10_000))
+    return Head({**exact, **facts.exact}, {**usual, **facts.usual}, [one_line(tag) for tag in facts.tags])
 
 
-def _info(table: CardTable) -> dict[str, Any]:
+def _info(each: CardTable) -> dict[str, Any]:
     return {
-        "config_name": table.name,
-        "features": [dict(feature) for feature in table.features],
-        "splits": [{"name": s.name, "num_bytes": s.arrow_bytes, "num_examples": s.rows} for s in table.parts],
-        "download_size": table.bytes,
-        "dataset_size": table.arrow_bytes,
+        "config_name": each.name,
+        "features": [dict(feature) for feature in each.features],
+        "splits": [{"name": s.name, "num_bytes": s.arrow_bytes, "num_examples": s.rows} for s in each.parts],
+        "download_size": each.bytes,
+        "dataset_size": each.arrow_bytes,
     }
 
 
-def _config(table: CardTable, *, main: bool) -> dict[str, Any]:
-    files = [{"split": split.name, "path": split.path} for split in table.parts]
-    return {"config_name": table.name, **({"default": True} if main else {}), "data_files": files}
+def _config(each: CardTable, *, main: bool) -> dict[str, Any]:
+    files = [{"split": split.name, "path": split.path} for split in each.parts]
+    return {"config_name": each.name, **({"default": True} if main else {}), "data_files": files}
 
 
-def _body(facts: CardFacts) -> str:
-    parts = [
-        f"# {inline(facts.title)}\n",
-        _table(("Table", "Rows", "What it holds"), [(table.name, table.rows, table.doc) for table in facts.tables]),
-        "Load it with the `datasets` library:\n",
-        fenced(_loading(facts.tables)),
-        "## What ran\n",
-        _table(("Setting", "Value"), list(facts.settings.items())),
-        "## Counts\n",
-        _table(("Count", "Value"), list(facts.counts.items())),
-        "## How the labels were made\n",
-        _list(facts.how),
-        "## Limits\n",
-        _list(facts.limits),
+def _blocks(facts: CardFacts, title: str) -> list[Block]:
+    return [
+        Block("title", f"# {inline(title)}\n"),
+        Block("summary", _summary(facts)),
+        Block("load", "## Load it\n\n" + fenced(_loading(facts), "python")),
+        Block("columns", _columns(facts)),
+        Block("run", _run(facts)),
+        Block("labels", "## How the labels were made\n\n" + bullets(facts.how)),
+        Block("limits", "## What the labels cannot see, and other limits\n\n" + bullets(facts.limits)),
     ]
-    return "\n".join(parts)
 
 
-def _loading(tables: Sequence[CardTable]) -> str:
-    lines = ["from datasets import load_dataset", "", f'{tables[0].name} = load_dataset("PATH", split="train")']
-    lines += [f'{table.name} = load_dataset("PATH", "{table.name}", split="train")' for table in tables[1:] if table.rows]
+def _summary(facts: CardFacts) -> str:
+    split = any(each.splits for each in facts.tables)
+    rows = [(each.name, *([_splits(each)] if split else []), number(each.rows), Shown(prose(each.doc))) for each in facts.tables]
+    counts = ", ".join(f"{inline(value)} {inline(name)}" for name, value in facts.counts.items())
+    head = ("Table", *(["Splits"] if split else []), "Rows", "What it holds")
+    about = f"{prose(facts.about)}\n\n" if facts.about else ""
+    return about + table(head, rows) + (f"\nThe run: {counts}.\n" if counts else "")
+
+
+def _splits(each: CardTable) -> str:
+    return ", ".join(f"{part.name} {number(part.rows)}" for part in each.parts)
+
+
+def _loading(facts: CardFacts) -> str:
+    """Three lines, and one more for each further table."""
+    main, *others = facts.tables
+    first = main.parts[0].name
+    place = _quoted(facts.location)
+    lines = ["from datasets import load_dataset", "", f'{_variable(main)} = load_dataset({place}, split="{first}")']
+    lines += [
+        f'{_variable(each)} = load_dataset({place}, "{each.name}", split="{each.parts[0].name}")' for each in others if each.rows
+    ]
     return "\n".join(lines)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    lines += [f"| {' | '.join(inline(cell) for cell in row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+def _quoted(location: str) -> str:
+    text = one_line(location).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
-def _list(sentences: Sequence[str]) -> str:
-    return "".join(f"- {inline(sentence)}\n" for sentence in sentences)
+def _variable(each: CardTable) -> str:
+    name = each.name.replace("-", "_").lower()
+    return name if name.isidentifier() else f"table_{name}"
+
+
+def _columns(facts: CardFacts) -> str:
+    told = [each for each in facts.tables if each.rows and each.features]
+    parts = [f"### {inline(each.name)}\n\n{_column_table(each)}" for each in told]
+    return "## What is in a row\n\n" + "\n".join(parts) if parts else ""
+
+
+def _column_table(each: CardTable) -> str:
+    rows = [
+        (Shown(prose(f"`{feature['name']}`")), _type(feature), Shown(prose(each.columns.get(str(feature["name"]), ""))))
+        for feature in each.features
+    ]
+    return table(("Column", "Type", "What it is"), rows)
+
+
+def _type(feature: Mapping[str, Any]) -> str:
+    """How a feature is spelt in words: `string`, `list of string`, `list of {text, value}`."""
+    inner = feature.get("list", feature.get("dtype", feature.get("struct", "")))
+    if isinstance(inner, Sequence) and not isinstance(inner, str):
+        inner = "{" + ", ".join(str(each.get("name")) for each in inner) + "}"
+    return f"list of {inner}" if "list" in feature else str(inner)
+
+
+def _run(facts: CardFacts) -> str:
+    prompts = "".join(f"\n{inline(name)}:\n\n{fenced(text)}" for name, text in facts.prompts.items())
+    return "## What was run\n\n" + table(("Setting", "Value"), list(facts.settings.items())) + prompts

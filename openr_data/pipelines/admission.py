@@ -14,7 +14,6 @@ from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.plan import Stage
 from openr_data.problems import ProblemSource, Reject, source_kind
 from openr_data.store.codecs import plain_config
-from openr_data.store.merging import CARD
 from openr_data.store.opening import JOURNAL, begun_parts, directory
 from openr_data.store.parts import ARROW
 from openr_data.store.run_record import NAME as RUN
@@ -76,7 +75,7 @@ def prepared_elsewhere(paths: Sequence[Path], digest: str) -> Mapping[str, Any]:
     for path in paths:
         with suppress(RunDirError):  # of another version: its completions are of use all the same
             if is_prepared(path) and (record := RunRecord.load(path)).digest == digest:
-                return {name: value for name, value in record.settings.items() if name not in {CARD, ARROW}}
+                return {name: value for name, value in record.settings.items() if name != ARROW}
     return {}
 
 

@@ -1,13 +1,17 @@
-"""The README.md of a run: which numbers and sentences its data card shows. How a card looks is `data_cards`' business."""
+"""What the card of a run says in words: its settings, how its labels were made, what they cannot see. Opens no run.
+
+How a card looks is `data_cards`' business; which run says what is that of `openr_data.pipelines.run_card`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from openr_data.data_cards.card import CardFacts, CardTable, render_card
-from openr_data.engines import LoadedEngine
+from openr_data.engines import EngineSpec
+from openr_data.engines.prompts import PromptTemplate
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig
 from openr_data.store.manifest import TableSize
@@ -65,38 +69,62 @@ _REPAIRS = (
 )
 
 
-def render_run_card(
-    config: GenerateConfig | LabelRunConfig, engine: LoadedEngine, sizes: Mapping[str, TableSize], counts: Mapping[str, object]
-) -> str:
-    """The card is a function of what the run is and of what it holds, so a resumed run has the same one."""
-    return render_words(card_words(config, engine), sizes, counts)
+Words = dict[str, Any]
+"""What a card says of what a run is, by the fields of `CardFacts`."""
 
 
-def card_words(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> dict[str, Any]:
-    """What the card says of what the run is, as plain JSON: a part keeps it for the card of the run it is merged into."""
+def card_words(config: GenerateConfig | LabelRunConfig, identity: str, template: PromptTemplate) -> Words:
+    """Of a run with this engine and prompt template. The words are a function of what the run is, not of how it went."""
     labelled = isinstance(config, LabelRunConfig)
+    title, about = _subject(config)
     return {
-        "title": "Step labels" if labelled else "Graded solutions",
-        "settings": _settings(config, engine),
+        "title": title,
+        "about": about,
+        "settings": _settings(config, identity, template),
         "how": _how(config),
         "limits": [*(_LIMITS if labelled else _LIMITS[2:]), *_policies(config)],
+        "prompts": _prompts(template),
     }
 
 
-def render_words(words: Mapping[str, Any], sizes: Mapping[str, TableSize], counts: Mapping[str, object]) -> str:
-    return render_card(CardFacts(tables=[_table(name, size) for name, size in sizes.items()], counts=counts, **words))
+def _subject(config: GenerateConfig | LabelRunConfig) -> tuple[str, str]:
+    """Title, and a sentence that says what it is."""
+    if isinstance(config, LabelRunConfig):
+        name = _METHODS[config.label.method].split(" (")[0]
+        told = f"made with openr-data by {name}: no person has looked at them."
+        return f"Step labels by {name}", f"Step-by-step solutions with a label for every step, {told}"
+    told = "made with openr-data: their answers are graded, their steps have no label yet."
+    return "Graded solutions", f"Step-by-step solutions that a language model wrote, {told}"
 
 
-def _table(name: str, size: TableSize) -> CardTable:
-    spec = TABLES[name]
-    return CardTable(name, spec.doc, card_features(spec), size.rows, size.bytes, size.arrow_bytes)
+def render_words(
+    words: Mapping[str, Any], sizes: Mapping[str, TableSize], counts: Mapping[str, object], existing: str = ""
+) -> str:
+    """The card without what only `openr-data card` counts and draws. `existing` is the one that is there."""
+    return render_card(CardFacts(tables=run_tables(sizes), counts=counts, **words), existing)
 
 
-def _settings(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> dict[str, object]:
+def run_tables(sizes: Mapping[str, TableSize]) -> list[CardTable]:
+    """The tables of a run as they lie in its own directory."""
+    return [described(CardTable(name, "", [], size.rows, size.bytes, size.arrow_bytes)) for name, size in sizes.items()]
+
+
+def described(table: CardTable) -> CardTable:
+    """A table of a run with what its columns are and mean; one of other columns as it is."""
+    spec = TABLES.get(table.name)
+    if spec is None or (table.features and [dict(each) for each in table.features] != card_features(spec)):
+        return table
+    docs = {column.name: column.doc for column in spec.columns}
+    return replace(table, doc=table.doc or spec.doc, features=card_features(spec), columns=table.columns or docs)
+
+
+def _settings(config: GenerateConfig | LabelRunConfig, identity: str, template: PromptTemplate) -> dict[str, object]:
     sampling = config.sampling
     settings: dict[str, object] = {
-        "engine": engine.identity,
-        "prompt template": engine.template.name,
+        "engine": identity,
+        **_model(config.engine),
+        "prompt template": template.name,
+        "separator of steps": ascii(template.separator)[1:-1],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
@@ -105,14 +133,38 @@ def _settings(config: GenerateConfig | LabelRunConfig, engine: LoadedEngine) -> 
         "grader": config.grader,
         "data schema": SCHEMA_VERSION,
     }
-    if isinstance(config, LabelRunConfig):
-        label = config.label
-        settings |= {"method": label.method, "rollouts per prefix": label.rollouts, "truncated rollouts": label.truncated}
-        settings |= _savings(_counting(label))
-        settings |= {name: f"{each.spec.engine} {each.spec.model}".strip() for name, each in config.engines.items()}
-        settings |= {"finish": label.finish} if label.method == "adaptive" else {}
-        settings |= {"judge agrees with": label.agree_with, "votes": label.votes} if label.method == "consensus" else {}
-    return settings
+    if isinstance(config, GenerateConfig):
+        return settings | {"solutions per problem": config.solutions}
+    label = config.label
+    settings |= {"method": label.method, "rollouts per prefix": label.rollouts, "truncated rollouts": label.truncated}
+    settings |= _savings(_counting(label)) | _search(_counting(label))
+    for name, each in config.engines.items():
+        settings |= {name: f"{each.spec.engine} {each.spec.model}".strip(), f"{name} seed": each.sampling.seed}
+        settings |= {f"{name} {part}": value for part, value in _model(each.spec).items() if part != "model"}
+        settings |= {f"{name} temperature": each.sampling.temperature}
+    return settings | ({"judge agrees with": label.agree_with, "votes": label.votes} if label.method == "consensus" else {})
+
+
+def _model(spec: EngineSpec) -> dict[str, object]:
+    named = {"model": spec.model, "model revision": spec.revision, "script": spec.script}
+    return {name: value for name, value in named.items() if value}
+
+
+def _search(label: LabelConfig) -> dict[str, object]:
+    """How a question is filtered and explored, by methods that do so, and what a search ends with."""
+    if label.method not in {"omegaprm", "adaptive"}:
+        return {}
+    settings: dict[str, object] = {"rollouts of the question filter": label.filter_rollouts, "explorations": label.searches}
+    return settings | ({"finish": label.finish, "confidence": label.confidence} if label.method == "adaptive" else {})
+
+
+def _prompts(template: PromptTemplate) -> dict[str, str]:
+    """The template as it is filled in; a chat template of the tokenizer stands around it."""
+    if not template.chat:
+        return {f"The prompt (template {template.name}), which the steps so far follow": template.user.rstrip("\n")}
+    turns: Sequence[tuple[str, str]] = [("system", template.system), ("user", template.user)]
+    text = "\n\n".join(f"[{role}]\n{said}" for role, said in turns if said)
+    return {f"The messages (template {template.name}), rendered by the model's own chat template": text}
 
 
 def _how(config: GenerateConfig | LabelRunConfig) -> list[str]:

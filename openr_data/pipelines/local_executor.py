@@ -246,7 +246,7 @@ class _Local:
         now = self._snapshot(final=True)
         self._options.report(now)
         out = self._options.out
-        merged = merge([*map(self._part, self._shards), *self._others], out, report=self._options.report)
+        merged = merge([*map(self._part, self._shards), *self._others], out, report=self._options.report, warn=self._options.warn)
         if not merged.failed:
             remove_parts(self._parts)
         return merged_summary(self._stage, merged, now, time.monotonic() - self._began)

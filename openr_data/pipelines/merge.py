@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from openr_data.errors import Interrupted
-from openr_data.pipelines.card import render_words
 from openr_data.pipelines.progress import Report, Snapshot, silent
+from openr_data.pipelines.run_card import automatic_card
 from openr_data.store.merging import merge_parts
 
 
@@ -38,6 +39,7 @@ def merge(
     items: int | None = None,
     rejects: Iterable[Mapping[str, Any]] | None = None,
     report: Report = silent,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> MergeSummary:
     """Merge parts (of `--shard`, or of an executor) into the run at `out`, byte for byte that of one process.
 
@@ -46,13 +48,14 @@ def merge(
     stopped is done again by the same call.
     """
     began = time.monotonic()
+    card = partial(automatic_card, out, warn=warn)
 
     def tick(done: int, total: int, *, final: bool = False) -> None:
         seconds = time.monotonic() - began
         report(Snapshot("merge", done, total, 0, 0, 0, 0, 0, seconds, final))
 
     try:
-        merged = merge_parts(parts, out, render=render_words, items=items, rejects=rejects, tick=tick)
+        merged = merge_parts(parts, out, render=card, items=items, rejects=rejects, tick=tick)
     except KeyboardInterrupt:
         raise Interrupted("the merge was stopped; the same command does the rest") from None
     tick(merged.items, merged.items, final=True)

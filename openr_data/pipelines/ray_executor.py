@@ -211,7 +211,7 @@ class _RayRun:
         """The parts become the run; they are removed once it holds all they hold."""
         now, out, report = self._snapshot(final=True), self._options.out, self._options.report
         report(now)
-        merged = merge(self._begun(), out, items=self._marks.count, rejects=self._rejects(), report=report)
+        merged = merge(self._begun(), out, items=self._marks.count, rejects=self._rejects(), report=report, warn=self._options.warn)
         if not merged.failed:
             remove_parts(self._parts)
         engines = {name: counts_of(self._counts, name) for name in self._stage.engines}

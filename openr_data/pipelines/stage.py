@@ -15,11 +15,11 @@ from typing import Any
 
 from openr_data.errors import Interrupted, TooManyFailures
 from openr_data.pipelines.admission import check_early
-from openr_data.pipelines.card import render_run_card
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.merge import MergeSummary
 from openr_data.pipelines.plan import Stage
 from openr_data.pipelines.progress import Snapshot
+from openr_data.pipelines.run_card import automatic_card
 from openr_data.pipelines.runner import interruptible
 from openr_data.pipelines.work import Work, counted, open_work
 from openr_data.store.manifest import TableSize
@@ -89,7 +89,9 @@ async def _describe(work: Work, sizes: Mapping[str, TableSize]) -> None:
     """The card, and the copy of the tables where one is wanted."""
     run = work.run
     counts = {"problems": work.seen, "rejected rows": work.rejected, "failed problems": run.failed}
-    await run.write_card(render_run_card(work.stage.config, work.tools.engine, sizes, counts))
+    card = automatic_card(run.path, run.record, sizes, counts, work.options.warn)
+    if card is not None:
+        await run.write_card(card)
     if work.stage.arrow:
         await run.write_arrow()
 

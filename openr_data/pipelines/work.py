@@ -19,7 +19,6 @@ from openr_data.engines.open import open_engine
 from openr_data.errors import ContextOverflow, EngineError, StorageError, TooManyFailures
 from openr_data.graders import GRADERS, GradingPolicy, OpenGrader
 from openr_data.pipelines.admission import identity_of, prepared_elsewhere, refused, reused
-from openr_data.pipelines.card import card_words
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.known_keys import Journals
 from openr_data.pipelines.parts import Marks
@@ -31,7 +30,6 @@ from openr_data.pipelines.scheduler import Gate
 from openr_data.pipelines.second import open_second
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
-from openr_data.store.merging import CARD
 from openr_data.store.opening import JOURNAL
 from openr_data.store.parts import ARROW
 from openr_data.store.run_dir import RunDir, open_run
@@ -97,9 +95,9 @@ async def _open_run_dir(
 
 
 def _settings(stage: Stage[Any], options: RunOptions, engine: LoadedEngine) -> dict[str, Any]:
-    """A part says what its merge needs to know for the whole run's card and files."""
+    """What the card of the run says of the engine; a part also says what its merge is to write."""
     settings: dict[str, Any] = {"separator": engine.template.separator, "template": engine.template.name}
-    return settings | {CARD: card_words(stage.config, engine), ARROW: stage.arrow} if options.part else settings
+    return settings | {ARROW: stage.arrow} if options.part else settings
 
 
 class Work:

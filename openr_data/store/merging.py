@@ -34,11 +34,8 @@ from openr_data.store.run_record import RunIdentity, RunRecord
 Tick = Callable[[int, int], None]
 """Called with the items that are sealed, and all of them."""
 
-RenderCard = Callable[[Mapping[str, Any], Mapping[str, TableSize], Mapping[str, int]], str]
-"""The data card, from what the parts have saved for it, the sizes and the counts."""
-
-CARD = "card"
-"""Setting of a part: what its run's card says."""
+RenderCard = Callable[[RunRecord, Mapping[str, TableSize], Mapping[str, int]], str | None]
+"""The data card of the run, from its record, the sizes and the counts; `None`: the one that is there stays."""
 
 _PAID = "SELECT name, value FROM totals WHERE name IN ('completions', 'tokens')"
 _BATCH = 1000
@@ -90,7 +87,7 @@ class _Merge:
 
     def run(self, render: RenderCard, rejects: Iterable[Mapping[str, Any]] | None) -> Merged:
         settings = {name: value for part in reversed(self._parts) for name, value in part.record.settings.items()}
-        words, arrow = settings.pop(CARD, {}), settings.pop(ARROW, False)
+        arrow = settings.pop(ARROW, False)
         opened = opening.prepare(self._out, self._identity, "merge", None, settings)
         record, manifest = opened.record, opened.manifest
         record.status, record.manifest, record.attempts = "running", "", record.attempts + 1
@@ -103,7 +100,9 @@ class _Merge:
         record.items = self._plan.items
         sizes = {table: manifest.size(table) for table in manifest.tables}
         counts = {"problems": self._plan.items, "rejected rows": rejected, "failed problems": failed}
-        write_text(self._out / "README.md", render(words, sizes, counts))
+        card = render(record, sizes, counts)
+        if card is not None:
+            write_text(self._out / "README.md", card)
         if arrow:
             self._write_arrow(manifest)
         record.status, record.manifest = "finished", file_digest(self._out / MANIFEST)

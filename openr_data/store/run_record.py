@@ -147,8 +147,8 @@ def differences(old: object, new: object, name: str = "") -> Iterator[tuple[str,
 
 
 def versions() -> dict[str, str]:
-    """The installed versions of what can change a record, without importing any of it."""
-    found = {"python": platform.python_version()}
+    """The installed versions of what can change a record, without importing any of it, and the kind of machine."""
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

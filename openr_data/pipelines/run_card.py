@@ -1,0 +1,152 @@
+"""What the record of a run says on its card, and the card that a run leaves at its end. Counts nothing and draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from openr_data.data_cards.blocks import Block
+from openr_data.data_cards.card import CardFacts, CardTable, dataset_info, info_of, render_card
+from openr_data.engines import EngineSpec
+from openr_data.engines.prompts import TEMPLATES
+from openr_data.errors import InputError
+from openr_data.labelers import LabelConfig
+from openr_data.layouts import LAYOUTS
+from openr_data.pipelines.card import Words, card_words, run_tables
+from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, SecondEngine
+from openr_data.problems import ProblemSource
+from openr_data.store.manifest import TableSize
+from openr_data.store.run_record import RunRecord
+from openr_data.store.schemas import SCHEMA_VERSION
+from openr_data.types import Sampling
+
+README = "README.md"
+COUNTED = ("numbers", "figures", "quality", "checks", "costs", "sources")
+"""Blocks that only `openr-data card` writes, and that say something of the data."""
+
+_STALE = "The data changed after this part was made: `openr-data card` makes it again.\n"
+_NEUTRAL = {"good": "counts as good", "bad": "counts as wrong", "none": "gives no label"}
+T = TypeVar("T")
+
+
+def automatic_card(
+    run: Path,
+    record: RunRecord,
+    sizes: Mapping[str, TableSize],
+    counts: Mapping[str, object],
+    warn: Callable[[str], None] = lambda _: None,
+) -> str | None:
+    """The README.md of a run that has just ended, with what a person wrote into the one that is there.
+
+    `None` where that one cannot be read: it stays as it is, and `warn` hears why. A run does not fail over its card.
+    """
+    try:
+        existing = read_readme(run)
+        return render_recorded(record, run_tables(sizes), counts, existing)
+    except InputError as fault:
+        warn(f"{run / README} was left as it is: {fault}; then run `openr-data card {run}`")
+        return None
+
+
+def read_readme(folder: Path) -> str:
+    """The card in a folder as it is, its line ends too; "" without one. Raises `InputError` where it is no text."""
+    path = folder / README
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not in UTF-8; save it so, or move it away") from None
+    except OSError as fault:
+        raise InputError(f"{path} cannot be read ({fault.strerror}); move it away") from None
+
+
+def render_recorded(record: RunRecord, tables: Sequence[CardTable], counts: Mapping[str, object], existing: str = "") -> str:
+    """A function of what the run is and of what it holds, so a resumed run has the same card.
+
+    What `openr-data card` has counted stays while the data is the same, and says so where it is not.
+    """
+    facts = CardFacts(tables=tables, counts=counts, **recorded_words(record))
+    told = info_of(existing)
+    changed = told is not None and told != dataset_info(tables)
+    stale = [Block(name, _STALE, renewed=True) for name in COUNTED if changed]
+    return render_card(facts, existing, stale)
+
+
+def recorded_words(record: RunRecord) -> Words:
+    """What the card says of what the run is."""
+    if record.identity["command"] == "import":
+        return import_words(record)
+    template = TEMPLATES[record.settings["template"]]
+    template = replace(template, separator=record.settings.get("separator", template.separator))
+    return card_words(recorded_config(record), str(record.identity["engine"]), template)
+
+
+def recorded_config(record: RunRecord) -> GenerateConfig | LabelRunConfig:
+    """The configuration as it was recorded; what a record does not hold has its default."""
+    values: Mapping[str, Any] = record.identity["config"]["run"]
+    common: dict[str, Any] = {
+        "source": _made(ProblemSource, values["source"]),
+        "engine": _made(EngineSpec, values["engine"]),
+        "sampling": _sampling(values["sampling"]),
+    }
+    if "label" not in values:
+        return GenerateConfig(**common, **_kept(values, "solutions", "grader", "truncated", "ungradable"))
+    second = {
+        name: SecondEngine(_made(EngineSpec, each["spec"]), _sampling(each["sampling"]))
+        for name, each in values.get("engines", {}).items()
+    }
+    return LabelRunConfig(**common, label=_made(LabelConfig, values["label"]), engines=second, **_kept(values, "grader"))
+
+
+def import_words(record: RunRecord) -> Words:
+    """Of labels that others published: whose they are, and by which rules they were read."""
+    values: Mapping[str, Any] = record.identity["config"]["run"]
+    layout, reading, source = str(values["format"]), values.get("reading", {}), values["source"]
+    doc = LAYOUTS[layout].doc if layout in LAYOUTS else ""
+    threshold = reading.get("threshold")
+    return {
+        "title": f"Published step labels ({layout})",
+        "about": "Step labels that others published, read with openr-data into its tables; none was made or changed here.",
+        "settings": {
+            "read from": source["location"],
+            **{name: source[name] for name in ("config", "split", "revision") if source.get(name)},
+            "layout": layout,
+            "data schema": SCHEMA_VERSION,
+        },
+        "how": [
+            f"The labels are not ours: they were published in the layout `{layout}`. {doc}",
+            "They were read as they are, and no step was labelled anew. `estimator` says what kind of value stands in `mc`.",
+            f"A neutral rating {_NEUTRAL.get(reading.get('neutral', 'good'), 'is kept')}.",
+            "A soft value is a label as its authors read it." if threshold is None else _thresholded(float(threshold)),
+            "Rows that the publisher sets aside, such as quality control, were "
+            + ("kept." if reading.get("keep_excluded") else "left out."),
+        ],
+        "limits": ["What the publisher's labels cannot see, these cannot see either.", *_UNGRADED],
+        "annotations": "found",
+    }
+
+
+_UNGRADED = (
+    "Answers were not graded here: `verdict` is what the publisher says of the answer, and `unknown` where nothing is said.",
+)
+
+
+def _thresholded(threshold: float) -> str:
+    return f"A soft value is right when it is {f'at least {threshold}' if threshold else 'above 0'}."
+
+
+def _made(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A dataclass of the values that it has: a record of an earlier version may hold others."""
+    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # every kind given here is a dataclass
+    return kind(**{name: value for name, value in values.items() if name in names})
+
+
+def _sampling(values: Mapping[str, Any]) -> Sampling:
+    return _made(Sampling, {**values, "stop": tuple(values.get("stop", ()))})
+
+
+def _kept(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
