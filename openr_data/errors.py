@@ -53,6 +53,12 @@ class TooManyFailures(OpenRDataError):
     exit_code = 7
 
 
+class HubError(OpenRDataError):
+    """The Hub, or another place to publish to, refused or could not be reached. Readers there see the version they saw before."""
+
+    exit_code = 8
+
+
 class Interrupted(OpenRDataError):
     """Stopped by the user; what finished is on disk."""
 

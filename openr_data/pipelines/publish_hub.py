@@ -1,0 +1,174 @@
+"""`publish --repo`: a staged folder becomes one commit of a data set repository. How calls are made is `hub`'s business."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+
+from openr_data.errors import HubError, InputError
+from openr_data.hub.files import Plan, plan
+from openr_data.hub.names import reference_name, repository_name
+from openr_data.hub.push import check, check_tag, look, open_to_write, push, tag_version
+from openr_data.hub.repository import Head, Repository
+from openr_data.hub.retry import Patience
+from openr_data.hub.session import endpoint, find_token, quiet_library
+from openr_data.pipelines.publish_record import MANIFEST, owned_files
+from openr_data.pipelines.publish_source import Source
+from openr_data.pipelines.publish_staging import README
+from openr_data.pipelines.publish_types import Published, Sending, Status
+
+_PLAIN = {".gitattributes", README, "LICENSE", "LICENSE.md", ".gitignore"}
+"""What a repository may hold that is still to be filled."""
+_LOOKED_INTO = 50
+_TAIL = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class HubTarget:
+    """`into_existing`: also where the repository holds something else, or our files were changed by hand."""
+
+    repo: str
+    public: bool = False
+    branch: str = "main"
+    tag: str = ""
+    into_existing: bool = False
+
+    def checked(self) -> HubTarget:
+        """Raises `UsageError` for a name that cannot be one."""
+        repository_name(self.repo)
+        reference_name(self.branch, "branch")
+        if self.tag:
+            reference_name(self.tag, "tag")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class HubWay:
+    """How the Hub is talked to."""
+
+    patience: Patience = field(default_factory=Patience)
+    sending: Sending = lambda *_: None
+
+
+def publish_to_hub(source: Source, target: HubTarget, message: str, way: HubWay, *, dry_run: bool = False) -> Published:
+    """Raises `HubError`; until the one commit is made, readers see what they saw before."""
+    with quiet_library():
+        repo = Repository(target.repo, endpoint(), find_token(), way.patience, target.branch)
+        if dry_run:
+            return _preview(source, target, repo)
+        head = open_to_write(repo, private=not target.public)
+        planned = _planned(source, target, repo, head)
+        identity = next(file for file in planned.files if file.path == MANIFEST)
+        if target.tag:
+            check_tag(repo, head, planned, target.tag, identity)
+        commit = head.commit if planned.empty else _commit(repo, head, planned, message, way.sending)
+        _verify(source, repo, planned, commit)
+        tag, fresh = tag_version(repo, commit, identity, target.tag, committed=not planned.empty)
+        status: Status = "unchanged" if planned.empty and not fresh else "published"
+        return Published(repo.address, status, planned.changes, source.rows, commit, tag, private=head.private)
+
+
+def _preview(source: Source, target: HubTarget, repo: Repository) -> Published:
+    """What would go, against the branch where it can be read; nothing is written."""
+    notes: tuple[str, ...] = ()
+    try:
+        head = look(repo)
+        if head is None:
+            notes = (
+                f"{repo.name} is not there, or not to be seen; it would be made, {'public' if target.public else 'private'}",
+            )
+    except HubError as fault:
+        head, notes = None, (f"the repository was not looked at: {fault}",)
+    planned = _planned(source, target, repo, head)
+    private = head.private if head else not target.public
+    return Published(repo.address, "dry run", planned.changes, source.rows, private=private, notes=notes)
+
+
+def _planned(source: Source, target: HubTarget, repo: Repository, head: Head | None) -> Plan:
+    """The card is made with the text that is there, then everything is compared with what is there."""
+    there = head.tree if head else {}
+    owned = _owned(target, repo, head) if head else {}
+    existing = _text(repo, head) if head and README in there else ""
+    files = source.files(existing, target.repo)
+    names = {file.path for file in files}
+    strays = [path for path in there if path not in names and path not in owned and _loaded(path, source)]
+    if strays:
+        raise HubError(
+            f"{repo.name} holds {strays[0]}, which would be loaded as part of the data and is not ours; delete it, or use "
+            "another repository"
+        )
+    return plan(files, there, owned)
+
+
+def _owned(target: HubTarget, repo: Repository, head: Head) -> Mapping[str, str]:
+    """The files of the last publication. Raises `HubError` where the repository holds something else."""
+    owned = owned_files(repo.read(MANIFEST, head.commit)) if MANIFEST in head.tree else None
+    if target.into_existing:
+        return owned or {}
+    if owned is None:
+        others = sorted(set(head.tree) - _PLAIN)
+        if others:
+            raise HubError(
+                f"{repo.name} holds something else ({others[0]}) and no publication of openr-data; use another repository, or "
+                "--into-existing to add the data set to it"
+            )
+        return {}
+    edited = [path for path, sha256 in owned.items() if path in head.tree and head.tree[path].sha256 not in {"", sha256}]
+    if edited:
+        raise HubError(f"{repo.name} has a {edited[0]} that someone changed since it was published; --into-existing replaces it")
+    return owned
+
+
+def _text(repo: Repository, head: Head) -> str:
+    try:
+        return repo.read(README, head.commit).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"the README.md of {repo.name} is not in UTF-8; save it so, then publish") from None
+
+
+def _loaded(path: str, source: Source) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in source.patterns)
+
+
+def _commit(repo: Repository, head: Head, planned: Plan, message: str, sending: Sending) -> str:
+    card = next((file for file in planned.uploads if file.path == README), None)
+    if card is not None:
+        repo.check_card(card.source.read_text(encoding="utf-8"))
+    total, done = sum(file.size for file in planned.uploads), 0
+
+    def sent(size: int) -> None:
+        nonlocal done
+        done += size
+        sending("upload", done, total)
+
+    sending("upload", 0, total)
+    return push(repo, head, planned, message, sent)
+
+
+def _verify(source: Source, repo: Repository, planned: Plan, commit: str) -> None:
+    """Read it again: the bytes of every file by their checksums, the rows by the footers of Parquet files."""
+    check(repo, planned, commit)
+    sizes = {file.path: file.size for file in planned.files}
+    for path, rows in list(source.rows_of_files.items())[:_LOOKED_INTO]:
+        found = footer_rows(partial(repo.read, path, commit), sizes[path])
+        if found != rows:
+            raise HubError(f"{repo.name} shows {found} rows in {path} where {rows} were sent; run the same command again")
+
+
+def footer_rows(read: Callable[[int, int], bytes], size: int) -> int:
+    """The rows of a Parquet file of which only the end is read. Raises `HubError` where that is no Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    start = max(0, size - _TAIL)
+    end = read(start, size)
+    length = int.from_bytes(end[-8:-4], "little") + 8
+    if len(end) < length <= size:
+        end = read(size - length, size)
+    try:
+        return int(pq.read_metadata(io.BytesIO(b"PAR1" + end)).num_rows)
+    except (OSError, ValueError, pa.ArrowException):
+        raise HubError("a file that was published cannot be read back as Parquet; run the same command again") from None
