@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from openr_data.cli import builtin, doctor, estimate, generate, import_, inspect, label, merge, quickstart, verify
+from openr_data.cli import (
+    builtin,
+    doctor,
+    estimate,
+    generate,
+    import_,
+    inspect,
+    label,
+    merge,
+    publish,
+    quickstart,
+    report,
+    verify,
+    view,
+)
 
 app = typer.Typer(
     name="openr-data",
@@ -37,8 +51,12 @@ app.command()(generate.generate)
 app.command()(label.label)
 app.command()(merge.merge)
 app.command("import")(import_.import_)
+app.command()(export.export)
 app.command()(inspect.inspect)
+app.command()(report.report)
+app.command()(publish.publish)
 app.command()(verify.verify)
+app.command()(view.view)
 app.command()(estimate.estimate)
 app.command()(doctor.doctor)
 app.add_typer(builtin.app, name="builtin")
