@@ -151,7 +151,7 @@ def _oracle(found: Statistics) -> Iterator[Section]:
 def _agreements(found: Statistics) -> Iterator[Section]:
     head = ("methods", "shared", "decided", "same", "within 1", "steps alike", "kappa")
     note = (
-        "Solutions with the same question and steps. Same and within 1: the first wrong step is the same, or next to it, of those "
+        "Solutions with the same question and steps. Same and within 1: the same first wrong step, or one next to it, of those "
         "that both decided. Kappa: Cohen's, of the labels of the steps."
     )
     yield Section("Agreement", tuple(map(_agreement, found.agreements)), head, note)

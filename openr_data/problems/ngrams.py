@@ -1,8 +1,8 @@
 """Finds questions that hold the words of another list of questions, by hashed n-grams. Knows texts, not files or runs.
 
-A *word* is a run of letters and digits, one ideograph or kana, or one symbol of arithmetic (+ - * / = < > ^ % ! and their kin):
-lower case, after Unicode's compatibility normalisation, with all other punctuation and mark-up signs left out. In mathematics the
-symbols are what a question asks for; without them "1 + 1" and "1 - 1" would be the same two words.
+A *word* is a run of letters and digits, one ideograph or kana, or one symbol of arithmetic (+ - * / = < > ^ % and their kin, and
+! after a number, a letter or a bracket): lower case, after Unicode's compatibility normalisation, without any other sign. The
+symbols are what a question of mathematics asks for; without them "1 + 1" and "1 - 1" would be the same two words.
 
 A question holds another one to the share of the other's distinct n-grams of words that it has, too. A question of fewer than n
 words has none, and is compared by its whole sequence of words. Overlap of n-grams of normalised words is the measure of GPT-3
@@ -27,7 +27,7 @@ from openr_data.problems.digests import digest, normal_question
 Hashes = npt.NDArray[np.uint64]
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+|[+\-*/=<>^%!|±×÷·√∑∏∫≈≠≤≥∈∪∩]")
+_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+|[+\-*/=<>^%|±×÷·√∑∏∫≈≠≤≥∈∪∩]|(?:(?<=[\d)])|(?<=\b[^\W\d]))!")
 _MINUS = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-"})
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -46,8 +46,8 @@ def words(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """A question in hashes: `exact` of its text whatever its white space, `whole` of its sequence of words (0 without any), and its
-    distinct `grams`, which a question of fewer than n words has none of. They hold within one process.
+    """A question in hashes: `exact` of its text whatever its white space, `whole` of its sequence of words (0 without any), and
+    its distinct `grams`, which a question of fewer than n words has none of. They hold within one process.
     """
 
     exact: int
