@@ -29,10 +29,13 @@ class Written:
 class ArrowLayout:
     """`columns` makes the rows of a table of readings, equal to those of `layout.write`; `schema` is theirs, by soft or hard.
 
-    A table of readings has one row per solution, whole items in order, no step without a label, and these columns: `item`,
-    `question`, `answer`, `source`, `steps`, `hard`, `soft` (lists of one length), `first_error`, `verdict`.
+    A table of readings has one row per solution, whole items in order, and these columns: `item`, `question`, `answer`, `source`,
+    `steps`, `hard`, `soft` (lists of one length), `first_error`, `verdict`. `every_step`: no step in it lacks the label that is
+    written. `pairs`: rows are pairs of solutions; then a column `extra` may mark solutions that are only there to be chosen.
     """
 
     layout: Layout
     schema: Callable[[bool], pa.Schema]
     columns: Callable[[pa.Table, WriteOptions], Written]
+    every_step: bool = True
+    pairs: bool = False

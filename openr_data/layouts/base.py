@@ -24,7 +24,7 @@ ROW = "row"
 """Note (of a solution, or metadata of a problem) that keeps what a published row says beyond our records: a patch as JSON."""
 
 Neutral = Literal["good", "bad", "none"]
-Labels = Literal["hard", "soft"]
+Labels = Literal["hard", "soft", "measured"]
 
 
 class LayoutFault(Exception):
@@ -106,7 +106,7 @@ class Layout:
     `read` raises `LayoutFault`. `write` gives the rows of one item, without what `ROW` patches add; a solution that the layout
     cannot hold raises `LayoutFault` (`write` is then called without it, and it is counted with its reason).
     `per_problem`: one row holds all solutions of a problem; else one row is one solution. `labels`: the readings of labels that
-    the layout can hold, the usual one first.
+    the layout can hold, the usual one first; `measured`: values of measured steps only, and nothing of the others.
     """
 
     name: str

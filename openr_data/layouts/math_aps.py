@@ -108,4 +108,5 @@ MATH_APS = Layout(
     write,
     matches,
     per_problem=True,
+    labels=("measured",),
 )

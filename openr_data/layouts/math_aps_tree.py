@@ -140,4 +140,5 @@ MATH_APS_TREE = Layout(
     write,
     matches,
     per_problem=True,
+    labels=("measured",),
 )

@@ -69,4 +69,5 @@ OPENRLHF = Layout(
     read,
     write,
     matches,
+    labels=("hard", "soft"),
 )

@@ -72,4 +72,4 @@ PREFERENCE = Layout(
     matches,
     per_problem=True,
 )
-ARROW = ArrowLayout(PREFERENCE, schema, columns)
+ARROW = ArrowLayout(PREFERENCE, schema, columns, every_step=False, pairs=True)

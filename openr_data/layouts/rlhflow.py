@@ -94,7 +94,7 @@ def columns(readings: pa.Table, options: WriteOptions) -> Written:
     turns = np.empty(2 * count, np.int64)
     turns[0::2] = np.arange(count)
     turns[2 * offsets[:-1]] = count + np.arange(len(lists))
-    hard = pc.cast(readings["hard"].combine_chunks().flatten(), pa.int8()).to_numpy()
+    hard = pc.cast(readings["hard"].combine_chunks().flatten(), pa.int64()).to_numpy()
     turns[1::2] = count + len(lists) + 1 - hard
     roles = pa.array(["user", "assistant"]).take(pa.array(np.tile([0, 1], count)))
     structs = pa.StructArray.from_arrays([texts.take(pa.array(turns)), roles], names=["content", "role"])

@@ -66,4 +66,4 @@ SFT = Layout(
     write,
     matches,
 )
-ARROW = ArrowLayout(SFT, schema, columns)
+ARROW = ArrowLayout(SFT, schema, columns, every_step=False)

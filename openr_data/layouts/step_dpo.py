@@ -126,4 +126,4 @@ STEP_DPO = Layout(
     matches,
     per_problem=True,
 )
-ARROW = ArrowLayout(STEP_DPO, schema, columns)
+ARROW = ArrowLayout(STEP_DPO, schema, columns, every_step=False, pairs=True)
