@@ -10,6 +10,7 @@ from openr_data.cli import (
     builtin,
     doctor,
     estimate,
+    export,
     generate,
     import_,
     inspect,
