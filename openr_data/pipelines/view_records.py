@@ -16,7 +16,7 @@ SIGNED = frozenset({"advantage", "rating"})
 """Estimators from -1 to 1; all others are from 0 to 1 (`progress` may exceed 1, which shows as 1)."""
 
 _EXCERPT = 160
-_NO_LEVEL = "-"
+_NO_LEVEL, _GOOD, _BAD = "-gb"
 
 
 def problem_line(item: ItemRecords) -> dict[str, Any]:
@@ -69,6 +69,17 @@ def level(estimate: Estimate | None, label: StepLabel | None) -> str:
     return str(min(9, max(0, int(share * 10 + 1e-9))))
 
 
+def marks(steps: int, first_error: int | None) -> str:
+    """Steps that have a label but no value: `g` before the first error, `b` at it.
+
+    >>> marks(4, 2), marks(2, NO_ERROR), marks(2, None)
+    ('ggb-', 'gg', '--')
+    """
+    if first_error is None:
+        return _NO_LEVEL * steps
+    return _GOOD * steps if first_error == NO_ERROR else (_GOOD * first_error + _BAD).ljust(steps, _NO_LEVEL)
+
+
 def step_value(estimate: Estimate | None, label: StepLabel | None) -> float | None:
     if estimate is not None:
         return estimate.value
@@ -92,7 +103,7 @@ def _labeled_line(labeled: LabeledSolution) -> dict[str, Any]:
         "first": labeled.first_error,
         "method": labeled.method,
         "origin": labeled.origin,
-        "levels": "".join(level(*pair) for pair in pairs),
+        "levels": "".join(level(*pair) for pair in pairs) if values else marks(len(pairs), labeled.first_error),
         "lowest": round(min(values), 4) if values else None,
         "confidence": labeled.confidence,
         "rollouts": labeled.cost.rollouts,

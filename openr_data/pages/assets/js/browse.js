@@ -10,11 +10,11 @@ import { detailPane, lineOf } from "./detail.js";
 const COLUMNS = {
   solutions: [
     { name: "question", label: "Problem", width: "minmax(9rem, 1fr)", sortable: true },
-    { name: "verdict", label: "Answer", width: "5.6rem", sortable: true },
-    { name: "first", label: "First error", width: "6.2rem", sortable: true, labelled: true },
-    { name: "strip", label: "Steps by value", width: "9rem", labelled: true },
-    { name: "lowest", label: "Lowest", width: "4.6rem", sortable: true, labelled: true },
-    { name: "steps", label: "Steps", width: "4.2rem", sortable: true },
+    { name: "verdict", label: "Answer", width: "5.3rem", sortable: true },
+    { name: "first", label: "First error", width: "5.6rem", sortable: true, labelled: true },
+    { name: "strip", label: "Steps by value", width: "8.2rem", labelled: true },
+    { name: "lowest", label: "Lowest", width: "3.9rem", sortable: true, valued: true },
+    { name: "steps", label: "Steps", width: "3rem", sortable: true },
   ],
   problems: [
     { name: "question", label: "Problem", width: "minmax(9rem, 1fr)", sortable: true },
@@ -40,9 +40,10 @@ export function browseView(index, opened) {
   const panel = el("section", { class: "panel", "aria-label": "Problems and solutions" }, controls.element, el("div", { class: "bar" }, kind, count), list);
   const view = el("div", { class: "browse" }, panel, detail);
   const columns = sortColumns(index, right);
+  const valued = hasValues(index);
 
   for (const rows of ["solutions", "problems"]) {
-    const shown = COLUMNS[rows].filter((column) => index.labelled || !column.labelled);
+    const shown = COLUMNS[rows].filter((column) => (index.labelled || !column.labelled) && (valued || !column.valued));
     const cells = rows === "solutions" ? solutionCells(index, shown) : problemCells(index, right, shown);
     const open = (at) => go(rows === "solutions" ? { problem: index.solutions.problem[at], solution: at } : { problem: at, solution: undefined }, true);
     tables[rows] = makeTable({ label: rows === "solutions" ? "Solutions" : "Problems", columns: shown, rowHeight: ROW_HEIGHT, cells, open, sort });
@@ -145,6 +146,10 @@ function complete(index, where, before) {
   return { problem: where.problem, solution, view: tree && (asked === "tree" || !count) ? "tree" : "steps" };
 }
 
+function hasValues(index) {
+  return index.labelled && index.solutions.lowest.some((value) => value !== null);
+}
+
 function rightAnswers(index) {
   const right = index.problems.id.map(() => 0);
   (index.solutions.verdict || []).forEach((verdict, at) => {
@@ -221,7 +226,7 @@ function filterControls(index, filter, changed) {
     filter.text = search.value;
     changed();
   });
-  const fields = [...choices(index).map((each) => choiceField(filter, each, changed)), ...(index.labelled ? [rangeField(filter, changed)] : [])];
+  const fields = [...choices(index).map((each) => choiceField(filter, each, changed)), ...(hasValues(index) ? [rangeField(filter, changed)] : [])];
   const reset = el("button", { type: "button", class: "quiet", onclick: clear }, "Clear filters");
   function clear() {
     Object.assign(filter, EMPTY);

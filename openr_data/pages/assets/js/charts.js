@@ -19,20 +19,22 @@ function tableRow(tag, cells) {
   return el("tr", {}, cells.map((cell) => el(tag, tag === "th" ? { scope: "col" } : {}, String(cell))));
 }
 
-// `bars` are {label, count, kind}; `kind` is a class that colours the bar.
-export function bars(all, axis) {
-  const top = Math.max(1, ...all.map((bar) => bar.count));
+// `all` are {label, count, kind}; `kind` is a class that colours the bar. `edges` are labels of where the bars begin and the last
+// one ends, in place of labels below them.
+export function bars(all, axis, edges = null) {
+  const top = rounded(Math.max(1, ...all.map((bar) => bar.count)));
   const width = (WIDTH - EDGE.left - EDGE.right) / Math.max(1, all.length);
   const height = (count) => (count / top) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const every = Math.ceil(all.length / (width > 40 ? all.length : 12));
+  const every = Math.max(1, Math.ceil(all.length / 12));
   const shapes = all.flatMap((bar, at) => {
     const x = EDGE.left + at * width;
     const tall = height(bar.count);
     const box = { x: x + width * 0.1, y: HEIGHT - EDGE.bottom - tall, width: width * 0.8, height: tall, class: bar.kind || "plain" };
-    const label = at % every === 0 ? [text(x + width / 2, HEIGHT - EDGE.bottom + 14, bar.label, "middle")] : [];
+    const label = !edges && at % every === 0 ? [text(x + width / 2, HEIGHT - EDGE.bottom + 14, bar.label, "middle")] : [];
     return [svg("rect", box, svg("title", {}, `${bar.label}: ${number(bar.count)}`)), ...label];
   });
-  return chart([...ruler(top), ...shapes, text((WIDTH + EDGE.left) / 2, HEIGHT - 4, axis, "middle", "axis-name")]);
+  const ends = (edges || []).map((words, at) => (at % every === 0 ? text(EDGE.left + at * width, HEIGHT - EDGE.bottom + 14, words, "middle") : ""));
+  return chart([...ruler(top), ...shapes, ...ends, text((WIDTH + EDGE.left) / 2, HEIGHT - 4, axis, "middle", "axis-name")]);
 }
 
 // `points` are numbers from 0 to 1 or null, one per equal part of the axis.
@@ -62,6 +64,12 @@ export function stacked(parts) {
     return [svg("rect", { x: 0, y: y - 10, width: 12, height: 12, class: part.kind }), text(20, y, words, "start", "legend")];
   });
   return chart([...shapes, ...legend.flat()], 64 + parts.length * 22);
+}
+
+// An even number at or above `top`, so that its half is a whole number.
+function rounded(top) {
+  const unit = 2 * 10 ** Math.max(0, Math.floor(Math.log10(top)) - 1);
+  return Math.ceil(top / unit) * unit;
 }
 
 function ruler(top) {

@@ -23,8 +23,8 @@ export async function detailPane(index, where, go) {
   const parts = [question(index, where.problem, texts)];
   const skipped = index.problems.skipped[where.problem];
   if (skipped) parts.push(el("p", { class: "notice" }, `The labeler dropped this problem: ${skipped.replaceAll("_", " ")}.`));
-  if (count || index.problems.tree[where.problem]) parts.push(views(index, where, count, go));
-  if (tree) parts.push(treePane(tree, texts.solutions.map((_, at) => `solution ${at + 1}`)));
+  if (index.problems.nodes[where.problem]) parts.push(views(index, where, count, go));
+  if (tree) parts.push(treePane(tree));
   else if (where.solution !== null) {
     if (count > 1) parts.push(chooser(index, start, count, where, go));
     parts.push(solutionPane(lineOf(index, where.solution), texts.solutions[where.solution - start]));
@@ -36,7 +36,7 @@ function question(index, problem, texts) {
   const { problems } = index;
   const kind = [problems.source[problem], problems.difficulty[problem] && `difficulty ${problems.difficulty[problem]}`].filter(Boolean);
   const head = el("div", { class: "eyebrow" }, el("span", {}, problems.id[problem]), kind.map((each) => el("span", {}, each)));
-  const reference = el("p", { class: "reference" }, el("span", { class: "muted" }, "Reference answer "), texts.answer ? answer(texts.answer) : "none");
+  const reference = texts.answer ? el("p", { class: "reference" }, el("span", { class: "muted" }, "Reference answer "), answer(texts.answer)) : null;
   const more = Object.entries(texts.metadata);
   const metadata = more.length ? el("details", { class: "more" }, el("summary", {}, "More fields of the problem"), facts(more)) : null;
   return el("section", { class: "question", "aria-label": "Problem" }, head, el("h2", { class: "asked", tabindex: -1 }, prose(texts.question)), reference, metadata);
@@ -45,8 +45,7 @@ function question(index, problem, texts) {
 function views(index, where, count, go) {
   const nodes = index.problems.nodes[where.problem];
   const button = (view, words) => el("button", { type: "button", "aria-pressed": String(where.view === view), onclick: () => go({ ...where, view }) }, words);
-  const buttons = [button("steps", plural(count, "solution"))];
-  if (nodes) buttons.push(button("tree", `Tree of ${plural(nodes, "prefix")}`));
+  const buttons = [button("steps", plural(count, "solution")), button("tree", `Tree of ${plural(nodes, "prefix")}`)];
   return el("div", { class: "segmented", role: "group", "aria-label": "What to show of the problem" }, buttons);
 }
 

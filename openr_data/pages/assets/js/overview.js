@@ -14,7 +14,7 @@ export function overviewView(index) {
     section("Figures", el("div", { class: "figures" }, figures(index, stats))),
     section("Cost", cost(index, stats)),
     ...checks(stats),
-    section("What ran", settings(index.facts)));
+    section("What ran", settings(index.facts, Object.keys(stats.methods))));
 }
 
 function section(title, ...content) {
@@ -70,16 +70,21 @@ function firstErrors(stats) {
 function values(name, each) {
   const all = binned(each).map((bar) => ({ ...bar, kind: levelClass(level(bar.middle, name)) }));
   const note = `${number(all.reduce((sum, bar) => sum + bar.count, 0))} steps; ${ESTIMATORS[name] || "named by the data"}.`;
-  return figure(`Step values (${name})`, note, bars(all, "value"), ["value", "steps"], all.map((bar) => [bar.range, number(bar.count)]));
+  return figure(`Step values (${name})`, note, bars(all, "value", each.edges.map(short)), ["value", "steps"], all.map((bar) => [bar.range, number(bar.count)]));
 }
 
 function binned({ edges, counts }) {
   return counts.map((count, at) => ({
     count,
     label: short(edges[at]),
-    range: `${short(edges[at])} to ${short(edges[at + 1])}`,
+    range: whole(edges) ? short(edges[at]) : `${short(edges[at])} to ${short(edges[at + 1])}`,
     middle: (edges[at] + edges[at + 1]) / 2,
   }));
+}
+
+// One bin per whole number, such as a number of steps.
+function whole(edges) {
+  return edges.every((edge, at) => Number.isInteger(edge) && (at === 0 || edge === edges[at - 1] + 1));
 }
 
 function short(value) {
@@ -88,7 +93,7 @@ function short(value) {
 
 function histogram(title, note, each, axis) {
   const all = binned(each);
-  return figure(title, note, bars(all, axis), [axis, "count"], all.map((bar) => [bar.range, number(bar.count)]));
+  return figure(title, note, bars(all, axis, whole(each.edges) ? null : each.edges.map(short)), [axis, "count"], all.map((bar) => [bar.range, number(bar.count)]));
 }
 
 function byPlace(points) {
@@ -104,11 +109,16 @@ function cost(index, stats) {
   const { cost: paid } = stats;
   const per = (amount) => (paid.labelled_steps ? number(amount / paid.labelled_steps) : "–");
   const rows = [["Rollouts", number(paid.rollouts), per(paid.rollouts)], ["Tokens", number(paid.tokens), per(paid.tokens)]];
-  rows.push(["Hours", paid.hours.toFixed(paid.hours < 1 ? 3 : 1), paid.labelled_steps ? (paid.hours / paid.labelled_steps).toExponential(1) : "–"]);
+  rows.push(["Time", clock(paid.hours * 3600), paid.labelled_steps ? clock((paid.hours * 3600) / paid.labelled_steps) : "–"]);
   const head = el("tr", {}, ["", "whole run", "per labelled step"].map((words) => el("th", { scope: "col" }, words)));
   const lines = rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((each) => el("td", {}, each))));
   const reused = index.facts.totals.reused ? `${plural(index.facts.totals.reused, "completion")} came from an earlier run and cost nothing.` : "";
   return [el("div", { class: "table-box" }, el("table", { class: "cost" }, el("thead", {}, head), el("tbody", {}, lines))), el("p", { class: "muted" }, reused)];
+}
+
+function clock(seconds) {
+  if (seconds < 120) return `${seconds < 0.1 ? seconds.toPrecision(1) : number(seconds)} s`;
+  return seconds < 7200 ? `${number(seconds / 60)} min` : `${number(seconds / 3600)} h`;
 }
 
 // What was checked beside the labels; nothing where nothing was.
@@ -128,8 +138,8 @@ function checks(stats) {
   return found.length ? [section("Checks", facts(found))] : [];
 }
 
-function settings(run) {
-  const top = facts([["Command", [run.command, run.method].filter(Boolean).join(" ")], ["Engine", run.engine], ["Versions", run.versions.join(", ") || "not told"]]);
+function settings(run, methods) {
+  const top = facts([["Command", [run.command, run.method || methods.join(", ")].filter(Boolean).join(" ")], ["Engine", run.engine || "none"], ["Versions", run.versions.join(", ") || "not told"]]);
   const groups = Object.entries(run.settings).map(([name, rows]) => el("details", { class: "more", open: ["engine", "sampling"].includes(name) }, el("summary", {}, name), facts(rows)));
   return [top, el("div", { class: "groups" }, groups)];
 }

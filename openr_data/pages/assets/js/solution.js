@@ -12,7 +12,7 @@ export function solutionPane(line, texts) {
 
 function summary(line, texts) {
   const found = texts.answer === null ? [] : [" ", el("span", { class: "muted" }, "found "), answer(texts.answer)];
-  const badge = el("span", { class: "answer" }, verdictBadge(line.verdict, `${line.verdict} answer`), found);
+  const badge = el("span", { class: "answer" }, verdictBadge(line.verdict, line.verdict === "unknown" ? `answer not decided (${texts.why.replaceAll("_", " ")})` : `${line.verdict} answer`), found);
   const parts = [badge];
   if (line.labelled) parts.push(decision(line, texts));
   return el("div", { class: "summary" }, parts);
@@ -25,21 +25,22 @@ function decision(line, texts) {
 }
 
 function steps(line, texts) {
-  const list = el("ol", { class: `steps${line.labelled ? "" : " plain"}` });
-  texts.steps.forEach((text, index) => list.append(step(line, texts, text, index)));
+  const valued = line.labelled && [...texts.values, ...texts.counts].some((each) => each !== null);
+  const list = el("ol", { class: `steps${!line.labelled ? " plain" : valued ? "" : " unvalued"}` });
+  texts.steps.forEach((text, index) => list.append(step(line, texts, text, index, valued)));
   return list;
 }
 
-function step(line, texts, text, index) {
+function step(line, texts, text, index, valued) {
   if (!line.labelled) return el("li", { class: "step" }, el("span", { class: "place" }, String(index + 1)), prose(text));
   const [value, estimator] = [texts.values[index], texts.estimators[index]];
   const place = standing(index, line.first);
   const [mark, words] = STANDING[place];
   const number = el("span", { class: "place" }, String(index + 1), el("span", { class: "mark", "aria-hidden": "true" }, mark), hiddenText(words));
+  if (!valued) return el("li", { class: `step ${place} edge-${levelClass(line.levels[index])}` }, number, body(text, place));
   const measured = el("span", { class: "measured", tabindex: 0, role: "group", "aria-label": `Value of step ${index + 1}` }, chip(value, estimator, texts.hits[index], texts.counts[index]));
   const item = el("li", { class: `step ${place}` }, number, measured, body(text, place));
-  item.dataset.level = levelClass(level(value, estimator));
-  item.classList.add(`edge-${item.dataset.level}`);
+  item.classList.add(`edge-${levelClass(level(value, estimator))}`);
   describe(measured, () => evidence(texts, index));
   return item;
 }

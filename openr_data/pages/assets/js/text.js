@@ -21,8 +21,17 @@ export function showRaw(value) {
 export function prose(text, className = "prose") {
   const box = el("div", { class: className, dir: "auto" });
   if (raw || text.length > LONGEST_TEXT) box.append(text);
-  else for (const [kind, source, body] of segments(text)) box.append(kind === "text" ? source : formula(kind, source, body));
+  else draw(box, segments(text));
   return box;
+}
+
+// A formula on lines of its own brings its own space: line breaks beside it go.
+function draw(box, parts) {
+  parts.forEach(([kind, source, body], at) => {
+    if (kind !== "text") return box.append(formula(kind, source, body));
+    const left = parts[at - 1]?.[0] === "block" ? source.replace(/^[ \t]*\n\s*/, "") : source;
+    return box.append(parts[at + 1]?.[0] === "block" ? left.replace(/\s*\n[ \t]*$/, "") : left);
+  });
 }
 
 // An answer alone: mathematics without delimiters.
@@ -97,7 +106,7 @@ function formula(kind, source, body) {
   const box = el("span", { class: `formula ${kind}` });
   try {
     if (body.length > LONGEST_FORMULA || REFUSED.test(body)) throw new Error("not read");
-    const options = { displayMode: kind === "block", throwOnError: true, maxExpand: 200, maxSize: [20, 400] };
+    const options = { displayMode: kind === "block", throwOnError: true, wrap: "tex", maxExpand: 200, maxSize: [20, 400] };
     temml.render(body, box, options);
     withoutNames(box);
   } catch {

@@ -7,8 +7,8 @@ import { answer, prose } from "./text.js";
 const OPEN_AT_FIRST = 60;
 const EXCERPT = 140;
 
-// `nodes` are the prefixes, parents before or after; `names` are what the solutions of the problem are called.
-export function treePane(nodes, names) {
+// `nodes` are the prefixes; `parent` is the place of another one in the list, or -1.
+export function treePane(nodes) {
   const children = nodes.map(() => []);
   const roots = [];
   nodes.forEach((node, at) => (node.parent >= 0 ? children[node.parent] : roots).push(at));
@@ -20,7 +20,7 @@ export function treePane(nodes, names) {
     const node = nodes[at];
     const below = children[at];
     const open = below.length > 0 && (nodes.length <= OPEN_AT_FIRST || depth < 3);
-    const label = el("div", { class: "node" }, twist(below.length), title(node, names));
+    const label = el("div", { class: "node" }, twist(below.length), title(node));
     const entry = el("li", {
       role: "treeitem",
       tabindex: -1,
@@ -29,7 +29,7 @@ export function treePane(nodes, names) {
       "aria-setsize": total,
       "aria-selected": "false",
       "aria-expanded": below.length ? String(open) : null,
-      "aria-label": spoken(node, names),
+      "aria-label": spoken(node),
     }, label);
     entry.dataset.at = at;
     label.addEventListener("click", (event) => {
@@ -109,20 +109,20 @@ function place(node) {
   return node.steps.length > 1 ? `Steps ${node.start + 1}–${last}` : `Step ${last}`;
 }
 
-function spoken(node, names) {
+function spoken(node) {
   const counts = `${node.hits} right of ${node.decided} decided`;
-  return `${place(node)}: ${counts}${node.wrong.length ? `, first wrong step of ${named(node, names)}` : ""}`;
+  return `${place(node)}: ${counts}${node.wrong.length ? `, first wrong step of ${named(node)}` : ""}`;
 }
 
-function named(node, names) {
-  return node.wrong.map((at) => names[at]).join(", ");
+function named(node) {
+  return `${node.wrong.length > 1 ? "solutions" : "solution"} ${node.wrong.map((at) => at + 1).join(", ")}`;
 }
 
-function title(node, names) {
+function title(node) {
   const value = node.decided ? node.hits / node.decided : null;
   const text = node.steps.length ? node.steps.join(" / ") : "(the question alone)";
   const flag = node.wrong.length
-    ? el("span", { class: "flag" }, el("span", { "aria-hidden": "true" }, "✗ "), `first wrong step of ${named(node, names)}`)
+    ? el("span", { class: "flag" }, el("span", { "aria-hidden": "true" }, "✗ "), `first wrong step of ${named(node)}`)
     : null;
   const unknown = node.total - node.decided;
   return el("span", { class: `title edge-${levelClass(level(value, "mean"))}` },

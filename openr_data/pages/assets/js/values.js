@@ -43,9 +43,12 @@ export function level(value, estimator) {
   return String(Math.min(9, Math.floor(share(value, estimator) * 10 + 1e-9)));
 }
 
+// "g" and "b" stand for good and bad where there is a label but no value.
 export function levelClass(character) {
   return character === "-" ? "vn" : `v${character}`;
 }
+
+const HEIGHTS = { "-": 3, g: 12, b: 12 };
 
 // Where a step stands: before the first error, at it, after it, or not known.
 export function standing(step, first) {
@@ -74,7 +77,7 @@ export function verdictBadge(verdict, words = verdict) {
 export function strip(levels, first) {
   const width = Math.max(3, Math.min(9, 126 / Math.max(1, levels.length)));
   const bars = [...levels].map((character, index) => {
-    const height = character === "-" ? 3 : 4 + Number(character) * 1.5;
+    const height = HEIGHTS[character] ?? 4 + Number(character) * 1.5;
     const shape = { x: (index * width).toFixed(2), y: 18 - height, width: Math.max(1.5, width - 1.5), height };
     return svg("rect", { ...shape, class: levelClass(character) });
   });
