@@ -61,7 +61,7 @@ def import_(
     config = ImportConfig(source, layout, ReadOptions(neutral, threshold, keep_excluded), shard_size)  # type: ignore[arg-type]
     with progress() as report:
         mode = "resume" if resume else "new"
-        summary = import_file(config, out, mode=mode, strict=strict, report=report, on_layout=_tell_guess)  # type: ignore[arg-type]
+        summary = import_file(config, out, mode=mode, strict=strict, report=report, on_layout=_tell_guess, warn=warn)  # type: ignore[arg-type]
     if as_json:
         print_json(asdict(summary))
     else:

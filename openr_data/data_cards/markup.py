@@ -14,12 +14,13 @@ _BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _CODE = re.compile(r"`([A-Za-z0-9_ ./,:=+*()-]{1,60})`")
 _MARK = re.compile(r"<!(?=--\s*openr-data)")
 _LONGEST = 300
+_LONGEST_PROSE = 2000
 
 
-def one_line(value: object) -> str:
+def one_line(value: object, longest: int = _LONGEST) -> str:
     """Without line breaks and control characters: a line of dashes in a value would end the metadata early."""
     text = _BROKEN.sub(" ", str(value)).encode("utf-8", "replace").decode().strip()
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def inline(value: object) -> str:
@@ -39,7 +40,7 @@ def prose(sentence: str) -> str:
     >>> print(prose("`mc` is <hits>"))
     `mc` is \<hits\>
     """
-    parts = _CODE.split(one_line(sentence))
+    parts = _CODE.split(one_line(sentence, _LONGEST_PROSE))
     spelt = [f"`{part}`" if place % 2 else _SPECIAL.sub(r"\\\1", part) for place, part in enumerate(parts)]
     return _unmarked("".join(spelt))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -62,24 +63,30 @@ def split_card(card: str) -> tuple[str, str]:
     return head, text
 
 
-def read_head(head: str) -> dict[str, Any]:
+def read_head(head: str) -> Mapping[str, Any]:
     """The keys and values. Raises `InputError` where it is no YAML, no mapping, or names a key twice."""
-    if not head:
-        return {}
+    return _parsed(head)[0] if head else {}
+
+
+@lru_cache(maxsize=8)
+def _parsed(head: str) -> tuple[Mapping[str, Any], list[yaml.Node]]:
+    """Values, and the nodes of the keys. Kept, since one head is looked at several times. In Python: deep nesting crashes C's."""
     try:
-        node = yaml.compose(head, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(head)
+        loader = yaml.SafeLoader(head)
+        node = loader.get_single_node()
+        values = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as fault:
         raise InputError(f"the metadata of the card is no YAML ({_told(fault)}); {_REMEDY}") from None
     except (RecursionError, ValueError) as fault:
         raise InputError(f"the metadata of the card cannot be read ({type(fault).__name__}); {_REMEDY}") from None
     if not isinstance(node, yaml.MappingNode) or not isinstance(values, dict):
         raise InputError(f"the metadata of the card is not a list of keys with values; {_REMEDY}")
-    names = [str(key.value) for key, _ in node.value]
+    keys = [key for key, _ in node.value]
+    names = [str(key.value) for key in keys]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
         raise InputError(f"the metadata of the card names '{twice}' twice; {_REMEDY}")
-    return values
+    return values, [] if node.flow_style else keys
 
 
 def _told(fault: yaml.YAMLError) -> str:
@@ -120,13 +127,12 @@ def _union(there: Any, ours: Sequence[str]) -> list[Any]:
 
 def _segments(head: str, values: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """What stands before the first key, and the text of each key with what follows it, by its name."""
-    node = yaml.compose(head, Loader=yaml.SafeLoader) if head else None
-    keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-    if not keys or (isinstance(node, yaml.MappingNode) and node.flow_style) or any(key.start_mark.column for key in keys):
+    keys = _parsed(head)[1] if head else []
+    if not keys or any(key.start_mark.column for key in keys):
         return "", {str(name): dump({name: value}) for name, value in values.items()}
     starts = [key.start_mark.index for key in keys]
     ends = [*starts[1:], len(head)]
-    return head[: starts[0]], {str(key.value): head[a:b] for key, a, b in zip(keys, starts, ends, strict=True)}
+    return head[: starts[0]], {str(key.value): head[start:end] for key, start, end in zip(keys, starts, ends, strict=True)}
 
 
 def _comments(text: str) -> str:
@@ -148,8 +154,8 @@ def _inserted(spelt: Mapping[str, str], name: str, text: str) -> dict[str, str]:
 def _says(text: str, values: Mapping[str, Any], ours: Head) -> bool:
     """A value that refers to an anchor in another key, or such, can lose its meaning when that key is written anew."""
     try:
-        return bool(yaml.safe_load(text) == _expected(values, ours))
-    except yaml.YAMLError:
+        return bool(read_head(text) == _expected(values, ours))
+    except InputError:
         return False
 
 

@@ -8,6 +8,11 @@ from openr_data.data_cards.licences import NOT_STATED, licence_of, licence_of_la
 from openr_data.data_cards.markup import inline, number, prose, table
 
 _MOST = 12
+_DIGESTS = prose(
+    "`sha256:` is of the file, or of the list of the files' digests; `run:` is the SHA-256 of the manifest of the run "
+    "that was read; "
+    "`hub:` names the data set and its commit; `builtin:` is of the first problems that the generator makes."
+)
 
 
 def sources(problems: Mapping[str, int], layouts: Sequence[str], inputs: Mapping[str, str], read_from: str, licence: str) -> str:
@@ -20,7 +25,7 @@ def sources(problems: Mapping[str, int], layouts: Sequence[str], inputs: Mapping
         *(_published(layout) for layout in layouts),
         "\nWhat was read:\n\n",
         table(("Input", "Read from", "Digest"), [(name, read_from, digest) for name, digest in inputs.items()]),
-        f"\n{_own(licence)}\n",
+        f"\n{_DIGESTS}\n\n{_own(licence)}\n",
     ]
     return "## Licence and provenance\n\n" + "".join(told)
 

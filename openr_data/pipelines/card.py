@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from openr_data.data_cards.card import CardFacts, CardTable, render_card
+from openr_data.data_cards.card import CardTable
 from openr_data.engines import EngineSpec
 from openr_data.engines.prompts import PromptTemplate
 from openr_data.labelers import LabelConfig
@@ -90,18 +90,12 @@ def card_words(config: GenerateConfig | LabelRunConfig, identity: str, template:
 def _subject(config: GenerateConfig | LabelRunConfig) -> tuple[str, str]:
     """Title, and a sentence that says what it is."""
     if isinstance(config, LabelRunConfig):
-        name = _METHODS[config.label.method].split(" (")[0]
+        method = config.label.method
+        name = "the adaptive labeler" if method == "adaptive" else _METHODS[method].split(" (")[0]
         told = f"made with openr-data by {name}: no person has looked at them."
         return f"Step labels by {name}", f"Step-by-step solutions with a label for every step, {told}"
     told = "made with openr-data: their answers are graded, their steps have no label yet."
     return "Graded solutions", f"Step-by-step solutions that a language model wrote, {told}"
-
-
-def render_words(
-    words: Mapping[str, Any], sizes: Mapping[str, TableSize], counts: Mapping[str, object], existing: str = ""
-) -> str:
-    """The card without what only `openr-data card` counts and draws. `existing` is the one that is there."""
-    return render_card(CardFacts(tables=run_tables(sizes), counts=counts, **words), existing)
 
 
 def run_tables(sizes: Mapping[str, TableSize]) -> list[CardTable]:

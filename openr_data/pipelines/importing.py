@@ -12,15 +12,13 @@ from openr_data.errors import InputError
 from openr_data.layouts import LAYOUTS
 from openr_data.layouts.base import ReadOptions
 from openr_data.pipelines.admission import portable
-from openr_data.pipelines.card import render_words
 from openr_data.pipelines.import_rows import ImportItem, choose_layout, read_items
 from openr_data.pipelines.progress import Report, Snapshot, silent
+from openr_data.pipelines.run_card import automatic_card
 from openr_data.problems import ProblemSource, Reject, input_hash
 from openr_data.store.bulk import BulkRun, open_bulk
 from openr_data.store.codecs import labeled_row, plain_config, problem_row
-from openr_data.store.manifest import TableSize
 from openr_data.store.run_record import RunIdentity
-from openr_data.store.schemas import SCHEMA_VERSION
 
 COMMAND = "import"
 TABLES = ("labeled", "problems")
@@ -61,6 +59,7 @@ def import_file(
     strict: bool = False,
     report: Report = silent,
     on_layout: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ImportSummary:
     """Read a published file or Hub data set into the run directory `out`. With the format `auto`, `on_layout` hears the guess.
 
@@ -85,7 +84,12 @@ def import_file(
         sizes = run.complete()
         if not count.items:
             raise InputError(f"no row of {config.source.location} is of the layout {layout.name}: {count.first}")
-        run.finish(_card(config, sizes, count))
+        rejected = sum(count.rejected.values())
+        run.finish(
+            automatic_card(
+                out, run.record, sizes, {"problems": count.items, "rejected rows": rejected, "failed problems": 0}, warn
+            )
+        )
     return count.summary(out, layout.name)
 
 
@@ -143,25 +147,3 @@ class _Count:
     def _snapshot(self, *, final: bool = False) -> Snapshot:
         rejected = sum(self.rejected.values())
         return Snapshot("import", self.rows, 0, 0, 0, 0, rejected, 0, self.seconds, final=final)
-
-
-def _card(config: ImportConfig, sizes: Mapping[str, TableSize], count: _Count) -> str:
-    reading = config.reading
-    threshold = "as its authors read it" if reading.threshold is None else reading.threshold
-    words = {
-        "title": f"Published step labels ({config.format})",
-        "settings": {
-            "source": config.source.location if config.source.location.count("/") == 1 else config.source.path.name,
-            "layout": LAYOUTS[config.format].doc,
-            "neutral ratings are": reading.neutral,
-            "threshold of soft values": threshold,
-            "rows that the layout sets aside": "kept" if reading.keep_excluded else "left out",
-            "data schema": SCHEMA_VERSION,
-        },
-        "how": [
-            "The labels are those that were published; `estimator` says of what kind they are. Nothing was labelled anew."
-        ],
-        "limits": ["What the publisher's labels cannot see, these cannot see either."],
-    }
-    counts = {"rows": count.rows, "rejected rows": sum(count.rejected.values()), "problems": count.items}
-    return render_words(words, sizes, counts)

@@ -82,9 +82,10 @@ class BulkRun:
         self.record.items = self._items
         return {table: self._manifest.size(table) for table in self.identity.tables}
 
-    def finish(self, card: str) -> None:
-        """Write the card, publish the notes, and mark the run finished."""
-        write_text(self.path / "README.md", card)
+    def finish(self, card: str | None) -> None:
+        """Write the card (`None`: the one that is there stays), publish the notes, and mark the run finished."""
+        if card is not None:
+            write_text(self.path / "README.md", card)
         self._rejects.publish()
         failures = NoteFile(self.path / "failures.jsonl")
         failures.publish()
