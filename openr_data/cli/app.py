@@ -8,6 +8,7 @@ import typer
 
 from openr_data.cli import (
     builtin,
+    card,
     doctor,
     estimate,
     export,
@@ -55,6 +56,7 @@ app.command("import")(import_.import_)
 app.command()(export.export)
 app.command()(inspect.inspect)
 app.command()(report.report)
+app.command()(card.card)
 app.command()(publish.publish)
 app.command()(verify.verify)
 app.command()(view.view)
