@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +57,7 @@ def _side_by_side(console: Console, charts: Sequence[Table]) -> Table:
 def bars(console: Console, title: str, rows: Sequence[tuple[str, int]]) -> Table:
     """A row each: its name, its count, a bar as long as its share of the largest."""
     most = max(count for _, count in rows)
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE, show_header=False, show_edge=False)
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, show_header=False)
     table.pad_edge, table.padding = False, (0, 1, 0, 0)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

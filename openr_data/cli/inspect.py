@@ -76,7 +76,7 @@ def _tell(found: Chosen, choice: Choice, shown: int) -> None:
         return
     if not found.matched:
         together = " meets this condition" if choice.conditions == 1 else f" meets all {choice.conditions} conditions"
-        warn(f"none of {found.total:,} solutions{together}")
+        warn(f"none of {found.total:,} solutions{together}{found.hint and '; '}{found.hint}")
         return
     console.print()
     more = "" if shown == found.matched else "; --show N shows more, --sample N some at random"

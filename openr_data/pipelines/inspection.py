@@ -106,12 +106,13 @@ def records(path: Path, problem: str = "") -> Iterator[ItemRecords]:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What was chosen: `matched` of the `total` solutions meet the conditions, and `items` hold those taken of them (read one
-    at a time), the measured prefixes only where they were asked for.
+    at a time), the measured prefixes only where they were asked for. `hint` helps where none does.
     """
 
     matched: int
     total: int
     items: Iterator[ItemRecords]
+    hint: str = ""
 
 
 def chosen(path: Path, choice: Choice, *, rollouts: bool = False) -> Chosen:
@@ -124,7 +125,8 @@ def chosen(path: Path, choice: Choice, *, rollouts: bool = False) -> Chosen:
         taken = dict.fromkeys(named_items(reader, choice.problem), ())  # a problem without solutions: why was it skipped?
     tables = reader.manifest.tables if rollouts else reader.manifest.tables[:1]
     items = reader.items(tables=tables, only=taken) if taken else iter(())
-    return Chosen(selection.matched, selection.total, (_reduced(item, taken[item.item]) for item in items))
+    chosen_items = (_reduced(item, taken[item.item]) for item in items)
+    return Chosen(selection.matched, selection.total, chosen_items, selection.hint)
 
 
 def _reduced(item: ItemRecords, ids: Sequence[str]) -> ItemRecords:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from openr_data.errors import UsageError
-from openr_data.pipelines.statistics.frames import collect
+from openr_data.pipelines.statistics.frames import collect, tally
 from openr_data.store.read import RunReader
 
 if TYPE_CHECKING:
@@ -81,12 +81,13 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """How many of the `total` solutions meet the conditions; and those `taken` of them: by item, the ids of its solutions, those
-    with a wrong step first, as they are what labels are about.
+    with a wrong step first, as they are what labels are about. `hint`: where nothing was found by a name, the names there are.
     """
 
     matched: int
     total: int
     taken: dict[int, tuple[str, ...]]
+    hint: str = ""
 
 
 def select(reader: RunReader, choice: Choice) -> Selection:
@@ -100,6 +101,7 @@ def select(reader: RunReader, choice: Choice) -> Selection:
     found = collect(reader, _matching(reader, choice, main))
     if not found.height:
         _need_named(reader, choice, main)
+        return Selection(0, total, {}, _names(reader, choice))
     return Selection(found.height, total, _take(found, choice))
 
 
@@ -194,6 +196,12 @@ def _take(found: pl.DataFrame, choice: Choice) -> dict[int, tuple[str, ...]]:
     for item, solution in rows.select("item", "solution_id").iter_rows():
         taken.setdefault(item, []).append(solution)
     return {item: tuple(ids) for item, ids in taken.items()}
+
+
+def _names(reader: RunReader, choice: Choice) -> str:
+    asked = (("methods", choice.method, "labeled", "method"), ("sources", choice.source, "problems", "source"))
+    found = [(what, tally(reader, reader.scan(table), column)) for what, value, table, column in asked if value]
+    return "; ".join(f"{what} here: {', '.join(name or '(no name)' for name in names)}" for what, names in found)
 
 
 def _check_names(choice: Choice) -> None:
