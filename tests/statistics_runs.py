@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +12,9 @@ from store_runs import IDENTITY
 
 from openr_data.pipelines.statistics.texts import STEP_BREAK
 from openr_data.problems.digests import normal_question
+from openr_data.store.bulk import open_bulk
 from openr_data.store.codecs import generation_tables, labeling_tables
 from openr_data.store.read import ItemRecords, RunReader
-from openr_data.store.run_dir import open_run
 from openr_data.types import Completion, Labeling, Node, Outcome, Problem, Rollout, Solution, Steps, Verdict
 
 LABEL = ("labeled", "problems", "nodes", "rollouts")
@@ -33,15 +32,12 @@ def write_solutions(path: Path, items: Sequence[tuple[Problem, Sequence[Solution
 
 
 def _write(path: Path, rows: Sequence[Any], tables: tuple[str, ...], *, finish: bool = True, shard_items: int = 2) -> Path:
-    async def attempt() -> None:
-        async with open_run(path, replace(IDENTITY, tables=tables, shard_items=shard_items)) as run:
-            for item, each in enumerate(rows):
-                await run.finish_item(item, each)
-            if finish:
-                await run.complete(len(rows))
-                await run.close("finished")
-
-    asyncio.run(attempt())
+    with open_bulk(path, replace(IDENTITY, tables=tables, shard_items=shard_items)) as run:
+        for each in rows:
+            run.add(each)
+        if finish:
+            run.complete()
+            run.finish(None)
     return path
 
 

@@ -73,6 +73,7 @@ def test_a_benchmark_without_questions_would_never_overlap_and_is_refused(tmp_pa
     assert statistics(young, benchmarks=[run]).overlaps == (Overlap("run", 1, 0, 0, 8, 0.5),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "measured"),
     [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from openr_data.data_cards.card import inline
+from openr_data.data_cards.markup import inline, table
 from openr_data.data_cards.statistics import Histogram, MethodAgreement, Overlap, Spread, Statistics
 
 _MANY = 12
@@ -183,7 +183,7 @@ def _overlaps(found: Statistics) -> Iterator[Section]:
     )
     yield Section("Overlap with benchmarks", rows, head, note)
     nearest = tuple(row for each in found.overlaps for row in _examples(each))
-    yield Section("Nearest", nearest, ("our problem", "benchmark", "its question", "share of n-grams"))
+    yield Section("Nearest", nearest, ("problem", "benchmark", "its question", "shared"))
 
 
 def _examples(each: Overlap) -> Iterator[Row]:
@@ -199,7 +199,7 @@ def _histograms(found: Statistics) -> Iterator[Section]:
     yield Section("First wrong step", _bars(first), ("", "solutions", ""))
     shown = [
         ("First wrong step, as a share of the solution", "solutions", found.first_error_place),
-        *((f"Value of a step ({name})", "steps", values) for name, values in found.values.items()),
+        *((f"Value of a step ({inline(name)})", "steps", values) for name, values in found.values.items()),
         ("Share of right answers", "problems", found.pass_rates),
         ("Steps in a solution", "solutions", found.step_counts),
         ("Characters in a solution", "solutions", found.character_counts),
@@ -231,11 +231,9 @@ def bar(part: float, width: int = _BAR) -> str:
 
 
 def _markdown(section: Section) -> str:
-    head = section.head or ("", "")
-    lines = [f"## {inline(section.title)}", "", _line([inline(cell) for cell in head]), f"|{' --- |' * len(head)}"]
-    lines += [_line([inline(cell) for cell in row]) for row in section.rows]
-    return "\n".join([*lines, *(["", inline(section.note)] if section.note else []), ""])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    parts = [
+        f"## {section.title}\n",
+        table(section.head or ("", ""), section.rows),
+        *([f"{inline(section.note)}\n"] * bool(section.note)),
+    ]
+    return "\n".join(parts)

@@ -17,7 +17,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ _WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+|[+\-*/=<>^%|±×÷·�
 _MINUS = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-"})
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def words(text: str) -> list[str]:
@@ -147,7 +148,6 @@ class _Postings:
 
     def find(self, keys: Hashes) -> npt.NDArray[np.int32]:
         """Every place of every key, in the order of the keys."""
-        lows: Any = np.searchsorted(self._keys, keys, "left")
-        highs: Any = np.searchsorted(self._keys, keys, "right")
-        found = [self._places[low:high] for low, high in zip(lows, highs, strict=True) if high > low]
+        lows, highs = (np.searchsorted(self._keys, keys, side) for side in _SIDES)
+        found = [self._places[lows[k] : highs[k]] for k in np.flatnonzero(highs > lows)]
         return np.concatenate(found) if found else np.empty(0, np.int32)
