@@ -5,10 +5,10 @@
         hub.fail("commit", kind="lost")           # the next commit is done, and the connection dropped before the answer
         ... HfApi(endpoint=hub.url, token=WRITE) ...
 
-    python tests/hub_server.py FOLDER [lfs|xet]   # in a process of its own: prints its address
+    python tests/hub_server.py FOLDER             # in a process of its own: prints its address
 
-The state lies in the folder (`hub_state`), so it outlives server and clients. Large files go the LFS way or, with mode `xet`,
-into hf_xet's local store, from which the server cannot read them.
+The state lies in the folder (`hub_state`), so it outlives server and clients. Large files come the Xet way, into hf_xet's local
+store, or the LFS way where the client has HF_HUB_DISABLE_XET=1.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def hub_server(root: Path, mode: str = "lfs", page: int = 1000) -> Iterator[HubServer]:
+def hub_server(root: Path, page: int = 1000) -> Iterator[HubServer]:
     """A server in a thread, on a free port of the loopback interface, until the context ends."""
-    hub = HubServer(root, mode, page)
+    hub = HubServer(root, page)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -179,7 +179,7 @@ def hub_server(root: Path, mode: str = "lfs", page: int = 1000) -> Iterator[HubS
 
 
 def main() -> None:
-    with hub_server(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "lfs") as hub:
+    with hub_server(Path(sys.argv[1])) as hub:
         sys.stdout.write(hub.url + "\n")
         sys.stdout.flush()
         sys.stdin.read()  # until whoever started us closes its end

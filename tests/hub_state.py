@@ -113,7 +113,7 @@ class HubState:
         return Blob(oid, len(content))
 
     def commit(
-        self, kind: str, name: str, branch: str, summary: str, lines: Sequence[Mapping[str, Any]], parent: str = "", *, xet: bool
+        self, kind: str, name: str, branch: str, summary: str, lines: Sequence[Mapping[str, Any]], parent: str = ""
     ) -> str:
         """Apply the operations of a commit as one step. Refuses with 412 where the branch has moved on from `parent`."""
         with self.lock:
@@ -125,20 +125,20 @@ class HubState:
                 raise Refusal(412, "A commit has happened since. Please refresh and try again.")
             tree = self.tree(kind, name, head)
             for line in lines:
-                self._apply(tree, line["key"], line["value"], xet=xet)
+                self._apply(tree, line["key"], line["value"])
             oid = self._commit(kind, name, head, tree, summary)
             repo.branches[branch] = oid
             self.save(kind, name, repo)
             return oid
 
-    def _apply(self, tree: Tree, key: str, value: Mapping[str, Any], *, xet: bool) -> None:
+    def _apply(self, tree: Tree, key: str, value: Mapping[str, Any]) -> None:
         import base64
 
         path = value["path"]
         if key == "file":
             tree[path] = self.keep(base64.b64decode(value["content"]))
         elif key == "lfsFile":
-            if not xet and not (self.blobs / value["oid"]).is_file():
+            if not (self.blobs / value["oid"]).is_file():
                 raise Refusal(400, f"LFS object {value['oid']} of {path} was never uploaded")
             tree[path] = Blob(value["oid"], value["size"], large=True)
         elif key == "deletedFile":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from openr_data.errors import Interrupted
 from openr_data.hub.retry import Patience
 from openr_data.pipelines.publish_folder import FolderTarget, publish_to_folder
 from openr_data.pipelines.publish_hub import HubTarget, HubWay, publish_to_hub
-from openr_data.pipelines.publish_source import Cut, Source, open_source
+from openr_data.pipelines.publish_source import Cut, Source, source_of
 from openr_data.pipelines.publish_staging import Card, CardMaker
 from openr_data.pipelines.publish_types import Published, Sending
 
@@ -38,24 +39,16 @@ class PublishOptions:
 
 def publish(path: Path, target: HubTarget | FolderTarget, options: PublishOptions) -> Published:
     """Raises `OpenRDataError`. Whatever goes wrong, readers see the old version or the new one, and the same call continues."""
-    try:
-        if isinstance(target, HubTarget):
-            target.checked()
-        versioned = isinstance(target, FolderTarget)
+    staged = source_of(path, options.cut, options.card, versioned=isinstance(target, FolderTarget))
+
+    def sources() -> AbstractContextManager[Source]:
         options.sending("stage", 0, 0)
-        with open_source(path, options.cut, options.card, versioned=versioned) as source:
-            return _publish(source, target, options)
+        return staged()
+
+    try:
+        if isinstance(target, FolderTarget):
+            return publish_to_folder(sources, target, options.sending, dry_run=options.dry_run)
+        way = HubWay(options.patience, options.sending)
+        return publish_to_hub(sources, target.checked(), options.message, way, dry_run=options.dry_run)
     except KeyboardInterrupt:
         raise Interrupted("stopped; readers see one whole version, and the same command continues") from None
-
-
-def _publish(source: Source, target: HubTarget | FolderTarget, options: PublishOptions) -> Published:
-    if isinstance(target, FolderTarget):
-        return publish_to_folder(source, target, options.sending, dry_run=options.dry_run)
-    way = HubWay(options.patience, options.sending)
-    return publish_to_hub(source, target, options.message or _message(source), way, dry_run=options.dry_run)
-
-
-def _message(source: Source) -> str:
-    rows = ", ".join(f"{sum(splits.values()):,} {table}" for table, splits in source.rows.items() if splits)
-    return f"Publish {rows}"

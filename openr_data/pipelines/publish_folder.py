@@ -17,7 +17,7 @@ from openr_data.hub.files import LocalFile, Plan, RemoteFile, plan
 from openr_data.hub.folder import Folder
 from openr_data.pipelines.publish_hub import footer_rows
 from openr_data.pipelines.publish_record import MANIFEST, owned_files
-from openr_data.pipelines.publish_source import RunSource, Source
+from openr_data.pipelines.publish_source import RunSource, Source, Sources
 from openr_data.pipelines.publish_staging import README
 from openr_data.pipelines.publish_types import Published, Sending
 
@@ -33,22 +33,23 @@ class FolderTarget:
     into_existing: bool = False
 
 
-def publish_to_folder(source: Source, target: FolderTarget, sending: Sending, *, dry_run: bool = False) -> Published:
+def publish_to_folder(sources: Sources, target: FolderTarget, sending: Sending, *, dry_run: bool = False) -> Published:
     """Raises `HubError` or `UsageError`; until README.md is replaced, readers see what they saw before."""
     folder = Folder(target.url)
     sizes = folder.sizes()
     owned = _owned(folder, sizes, target)
     existing = _text(folder) if README in sizes else ""
-    files = source.files(existing, folder.name)
-    planned = plan(files, _tree(folder, sizes, owned), {*owned, *filter(_VERSION.fullmatch, sizes)})
-    if not isinstance(source, RunSource):
-        _check_whole(folder, planned)
-    if dry_run or planned.empty:
-        return Published(folder.name, "dry run" if dry_run else "unchanged", planned.changes, source.rows)
-    _write(folder, sizes, planned, sending)
-    _verify(source, folder, planned)
-    folder.delete(planned.removed)
-    return Published(folder.name, "published", planned.changes, source.rows)
+    with sources() as source:
+        files = source.files(existing, folder.name)
+        planned = plan(files, _tree(folder, sizes, owned), {*owned, *filter(_VERSION.fullmatch, sizes)})
+        if not isinstance(source, RunSource):
+            _check_whole(folder, planned)
+        if dry_run or planned.empty:
+            return Published(folder.name, "dry run" if dry_run else "unchanged", planned.changes, source.rows)
+        _write(folder, sizes, planned, sending)
+        _verify(source, folder, planned)
+        folder.delete(planned.removed)
+        return Published(folder.name, "published", planned.changes, source.rows)
 
 
 def _owned(folder: Folder, sizes: Mapping[str, int], target: FolderTarget) -> Mapping[str, str]:

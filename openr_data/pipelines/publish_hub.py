@@ -9,14 +9,14 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from openr_data.errors import HubError, InputError
-from openr_data.hub.files import Plan, plan
+from openr_data.hub.files import Plan, Tree, plan
 from openr_data.hub.names import reference_name, repository_name
 from openr_data.hub.push import check, check_tag, look, open_to_write, push, tag_version
 from openr_data.hub.repository import Head, Repository
 from openr_data.hub.retry import Patience
 from openr_data.hub.session import endpoint, find_token, quiet_library
 from openr_data.pipelines.publish_record import MANIFEST, owned_files
-from openr_data.pipelines.publish_source import Source
+from openr_data.pipelines.publish_source import Source, Sources
 from openr_data.pipelines.publish_staging import README
 from openr_data.pipelines.publish_types import Published, Sending, Status
 
@@ -53,54 +53,80 @@ class HubWay:
     sending: Sending = lambda *_: None
 
 
-def publish_to_hub(source: Source, target: HubTarget, message: str, way: HubWay, *, dry_run: bool = False) -> Published:
-    """Raises `HubError`; until the one commit is made, readers see what they saw before."""
+def publish_to_hub(sources: Sources, target: HubTarget, message: str, way: HubWay, *, dry_run: bool = False) -> Published:
+    """Raises `HubError`; until the one commit is made, readers see what they saw before.
+
+    Whether the token may write, and what is there, is known before anything is staged.
+    """
     with quiet_library():
         repo = Repository(target.repo, endpoint(), find_token(), way.patience, target.branch)
         if dry_run:
-            return _preview(source, target, repo)
+            return _preview(sources, target, repo)
         head = open_to_write(repo, private=not target.public)
-        planned = _planned(source, target, repo, head)
-        identity = next(file for file in planned.files if file.path == MANIFEST)
-        if target.tag:
-            check_tag(repo, head, planned, target.tag, identity)
-        commit = head.commit if planned.empty else _commit(repo, head, planned, message, way.sending)
-        _verify(source, repo, planned, commit)
-        tag, fresh = tag_version(repo, commit, identity, target.tag, committed=not planned.empty)
-        status: Status = "unchanged" if planned.empty and not fresh else "published"
-        return Published(repo.address, status, planned.changes, source.rows, commit, tag, private=head.private)
+        before = _before(target, repo, head)
+        with sources() as source:
+            planned = _planned(source, repo, before)
+            return _publish(source, target, repo, head, planned, message or _message(source), way.sending)
 
 
-def _preview(source: Source, target: HubTarget, repo: Repository) -> Published:
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the branch holds: its files, those of the last publication, and the text of its card."""
+
+    tree: Tree = field(default_factory=dict)
+    owned: Mapping[str, str] = field(default_factory=dict)
+    card: str = ""
+
+
+def _before(target: HubTarget, repo: Repository, head: Head) -> _Before:
+    return _Before(head.tree, _owned(target, repo, head), _text(repo, head) if README in head.tree else "")
+
+
+def _publish(
+    source: Source, target: HubTarget, repo: Repository, head: Head, planned: Plan, message: str, sending: Sending
+) -> Published:
+    identity = next(file for file in planned.files if file.path == MANIFEST)
+    if target.tag:
+        check_tag(repo, head, planned, target.tag, identity)
+    commit = head.commit if planned.empty else _commit(repo, head, planned, message, sending)
+    _verify(source, repo, planned, commit)
+    tag, fresh = tag_version(repo, commit, identity, target.tag, committed=not planned.empty)
+    status: Status = "unchanged" if planned.empty and not fresh else "published"
+    return Published(repo.address, status, planned.changes, source.rows, commit, tag, private=head.private)
+
+
+def _message(source: Source) -> str:
+    rows = ", ".join(f"{sum(splits.values()):,} {table}" for table, splits in source.rows.items() if splits)
+    return f"Publish {rows}"
+
+
+def _preview(sources: Sources, target: HubTarget, repo: Repository) -> Published:
     """What would go, against the branch where it can be read; nothing is written."""
     notes: tuple[str, ...] = ()
     try:
         head = look(repo)
-        if head is None:
-            notes = (
-                f"{repo.name} is not there, or not to be seen; it would be made, {'public' if target.public else 'private'}",
-            )
+        made = "public" if target.public else "private"
+        notes = () if head else (f"{repo.name} is not there, or cannot be seen; it would be made, {made}",)
     except HubError as fault:
         head, notes = None, (f"the repository was not looked at: {fault}",)
-    planned = _planned(source, target, repo, head)
-    private = head.private if head else not target.public
-    return Published(repo.address, "dry run", planned.changes, source.rows, private=private, notes=notes)
+    before = _before(target, repo, head) if head else _Before()
+    with sources() as source:
+        planned = _planned(source, repo, before)
+        private = head.private if head else not target.public
+        return Published(repo.address, "dry run", planned.changes, source.rows, private=private, notes=notes)
 
 
-def _planned(source: Source, target: HubTarget, repo: Repository, head: Head | None) -> Plan:
+def _planned(source: Source, repo: Repository, before: _Before) -> Plan:
     """The card is made with the text that is there, then everything is compared with what is there."""
-    there = head.tree if head else {}
-    owned = _owned(target, repo, head) if head else {}
-    existing = _text(repo, head) if head and README in there else ""
-    files = source.files(existing, target.repo)
-    names = {file.path for file in files}
-    strays = [path for path in there if path not in names and path not in owned and _loaded(path, source)]
+    files = source.files(before.card, repo.name)
+    known = {file.path for file in files} | set(before.owned)
+    strays = [path for path in before.tree if path not in known and _loaded(path, source)]
     if strays:
         raise HubError(
             f"{repo.name} holds {strays[0]}, which would be loaded as part of the data and is not ours; delete it, or use "
             "another repository"
         )
-    return plan(files, there, owned)
+    return plan(files, before.tree, before.owned)
 
 
 def _owned(target: HubTarget, repo: Repository, head: Head) -> Mapping[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,7 @@ from openr_data.pipelines.publish_staging import (
 )
 from openr_data.pipelines.splits import Splits
 from openr_data.store.atomic import write_text
+from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
 
 EXPORT = "export.json"
@@ -112,30 +114,42 @@ class FolderSource:
         return [*(LocalFile.of(name, self.folder / name) for name in names), *_local_files(self.staging)]
 
 
-@contextmanager
-def open_source(path: Path, cut: Cut, maker: CardMaker, *, versioned: bool = False) -> Iterator[Source]:
-    """The run or the exported folder at `path`, ready to be published. `versioned`: its data folder is named by its content."""
-    if not (path / RUN).is_file() and (path / EXPORT).is_file():
-        yield from _exported(path)
-        return
-    if not (path / RUN).is_file():
+Sources = Callable[[], AbstractContextManager[Source]]
+"""Stages the source when it is entered."""
+
+
+def source_of(path: Path, cut: Cut, maker: CardMaker, *, versioned: bool = False) -> Sources:
+    """The run or the exported folder at `path`. Raises `RunDirError` or `InputError` where it cannot be published.
+
+    `versioned`: the data folder of a run is named by its content.
+    """
+    if (path / RUN).is_file():
+        reader = finished_run(path)
+        return lambda: _staged(reader, cut, maker, versioned=versioned)
+    if not (path / EXPORT).is_file():
         raise RunDirError(f"{path} is neither a run directory nor a folder that `openr-data export` wrote")
-    reader = finished_run(path)
-    with staging_folder(path) as folder:
-        yield RunSource(path, stage_data(reader, cut.splits, folder, cut.file_bytes, versioned=versioned), maker)
+    _check_export(path)
+    return lambda: _exported(path)
 
 
-def _exported(path: Path) -> Iterator[Source]:
-    import tempfile
+@contextmanager
+def _staged(reader: RunReader, cut: Cut, maker: CardMaker, *, versioned: bool) -> Iterator[Source]:
+    with staging_folder(reader.path) as folder:
+        yield RunSource(reader.path, stage_data(reader, cut.splits, folder, cut.file_bytes, versioned=versioned), maker)
 
+
+def _check_export(path: Path) -> None:
     try:
         json.loads((path / EXPORT).read_bytes())
     except ValueError:
         raise InputError(f"{path / EXPORT} is damaged; export the run again") from None
     if not (path / README).is_file():
         raise InputError(f"{path} has no {README}; export the run again")
-    hidden = {README, MANIFEST}
-    names = [file.path for file in _local_files(path, skip=hidden)]
+
+
+@contextmanager
+def _exported(path: Path) -> Iterator[Source]:
+    names = [file.path for file in _local_files(path, skip={README, MANIFEST})]
     entries = tuple(entry_of(path, name, _rows(path / name)) for name in names)
     with tempfile.TemporaryDirectory(prefix="openr-data-publish-") as staging:
         yield FolderSource(path, Path(staging), entries)
