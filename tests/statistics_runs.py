@@ -94,7 +94,7 @@ def _tenth(index: int, length: int) -> int:
 def _pass_rate(item: ItemRecords) -> int | None:
     """The tenth that the share of right answers lies in."""
     given = [*item.solutions, *(one.solution for one in item.labeled if one.origin == "given")]
-    samples: list[tuple[int, int, int, Outcome]] = [
+    samples: list[tuple[int, int, int, str]] = [
         (s.index, s.seed, s.tokens, s.verdict.outcome) for s in given if s.verdict.outcome != "unknown"
     ]
     roots = [r for each in item.nodes if not each.prefix for r in each.rollouts if r.verdict.outcome != "unknown"]

@@ -52,7 +52,7 @@ def batches(reader: RunReader, table: str, columns: Sequence[str]) -> Iterator[p
 
     for path in reader.files(table):
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 yield from file.iter_batches(_ROWS, columns=list(columns))
         except (OSError, ValueError, pa.ArrowException) as fault:
             raise _damaged(reader) from fault
@@ -105,9 +105,8 @@ def whole_histogram(values: pl.Series) -> Histogram | None:
         return None
     low, usual, top = int(known.min()), int(known.quantile(0.99, interpolation="higher")), int(known.max())
     width = _round_width(usual + 1 - low)
-    start = low // width * width
-    edges = [*range(start, usual + width + 1, width)]
-    edges = [edge for edge, before in zip(edges, [start - 1, *edges], strict=False) if before <= usual]
+    edges = [*range(low // width * width, usual + 1, width)]
+    edges.append(edges[-1] + width)
     if top >= edges[-1]:
         edges.append(top + 1)
     counts = [int(((known >= low) & (known < high)).sum()) for low, high in pairwise(edges)]
