@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: quickstart test check format docs wheel test-vllm clean
+.PHONY: quickstart test check format docs wheel test-view test-vllm clean
 
 quickstart: $(READY)  ## A labelled data set from the built-in model, and how well each method found the first wrong step
 	$(OFFLINE) $(BIN)/openr-data quickstart --out quickstart
@@ -35,6 +35,9 @@ wheel: $(READY)  ## Build the wheel and test it outside the checkout
 	$(BIN)/python -m pip install --quiet --no-deps --target build/site dist/*.whl
 	cp -r tests pyproject.toml build/
 	cd build && $(OFFLINE) PYTHONPATH=site ../$(BIN)/python -P -m pytest -q -m "not slow and not checkout and not vllm and not network" tests -p no:cacheprovider
+
+test-view: $(READY)  ## Pages of `view` in a real browser, in an environment of its own (.venv-view)
+	PYTHON=$(PYTHON) sh tests/view_tier/run.sh
 
 test-vllm: $(READY)  ## The real vLLM tier, in an environment of its own (.venv-vllm)
 	PYTHON=$(PYTHON) sh tests/vllm_tier/run.sh

@@ -18,14 +18,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TIER = ROOT / "tests" / "view_tier"
+TESTS = ROOT / "tests"
 BROWSER = ROOT / ".venv-view" / "bin" / "python"
+_PATH = {**os.environ, "PYTHONPATH": str(TESTS)}
 
 
 def written(run: Path, steps: int) -> None:
     code = f"from pathlib import Path; from view_runs import write_large; write_large(Path({str(run)!r}), {steps})"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code], env=_PATH, check=True)
 
 
 def made(run: Path) -> dict[str, object]:
@@ -38,7 +38,8 @@ def made(run: Path) -> dict[str, object]:
 
 
 def browsed(page: Path) -> dict[str, object]:
-    said = subprocess.run([BROWSER, TIER / "measure.py", page], check=True, capture_output=True, text=True)
+    command = [BROWSER, TESTS / "view_tier" / "measure.py", page]
+    said = subprocess.run(command, env=_PATH, check=True, capture_output=True, text=True)
     return dict(json.loads(said.stdout))
 
 

@@ -33,7 +33,7 @@ HOSTILE = (
     "</script><script>document.title = 'run'</script><!-- <script>",
     "${document.title = 'run'} {{7*7}} `x` \u2028 \u2029 \0 &lt;b&gt;",
     "$\\href{javascript:alert(1)}{x}$ and \\(\\includegraphics{http://127.0.0.1:9/x.png}\\)",
-    '$\\htmlId{main}{x}$ and $\\class{notice}{y}$ "quoted" \'single\'',
+    "$\\htmlId{main}{x}$ and $\\class{notice}{y}$ \"quoted\" 'single'",
 )
 """Steps that a page must show as they are."""
 
@@ -47,7 +47,9 @@ MATHS = (
 
 
 def identity(command: str, tables: tuple[str, ...], shard_items: int = 4) -> RunIdentity:
-    config = {"run": {"engine": {"engine": "scripted"}, "sampling": {"temperature": 1.0, "seed": 7}, "label": {"method": "omegaprm"}}}
+    config = {
+        "run": {"engine": {"engine": "scripted"}, "sampling": {"temperature": 1.0, "seed": 7}, "label": {"method": "omegaprm"}}
+    }
     return RunIdentity(command, config, "scripted:abc", {}, tables, shard_items)
 
 
@@ -76,7 +78,10 @@ def write_labeled(path: Path, *, finish: bool = True) -> None:
 
 def write_generated(path: Path) -> None:
     problems = [Problem(f"g{n}", f"What is {n} + 1?", str(n + 1), "sums", "easy") for n in range(3)]
-    items = [generation_tables(each, [_solution(each, 0, (f"{n} + 1 = {n + 1}", f"So {n + 1}"), "right")]) for n, each in enumerate(problems)]
+    items = [
+        generation_tables(each, [_solution(each, 0, (f"{n} + 1 = {n + 1}", f"So {n + 1}"), "right")])
+        for n, each in enumerate(problems)
+    ]
     write(path, identity("generate", ("solutions", "problems")), items)
 
 
@@ -88,28 +93,50 @@ def write_large(path: Path, steps: int) -> None:
 
 def _solution(problem: Problem, index: int, steps: tuple[str, ...], outcome: Outcome, reason: str = "exact") -> Solution:
     answer = None if outcome == "unknown" else "7"
-    return Solution(f"{problem.id}/{index}", problem.id, steps, Verdict(outcome, reason, answer), 40, "scripted", index=index, seed=2**62 + index)
+    return Solution(
+        f"{problem.id}/{index}",
+        problem.id,
+        steps,
+        Verdict(outcome, reason, answer),
+        40,
+        "scripted",
+        index=index,
+        seed=2**62 + index,
+    )
 
 
 def _labeled(solution: Solution, counts: list[tuple[int, int] | None], first: int | None, reason: str) -> LabeledSolution:
     labels = tuple(pair and StepLabel(*pair) for pair in counts)
-    estimates = tuple(label and Estimate(label.value, "mean") for label in labels)
+    estimates = tuple(Estimate(label.value, "mean") if label else None for label in labels)
     return LabeledSolution(solution, labels, first, "omegaprm", Cost(24, 480), reason, estimates=estimates)
 
 
 def _hostile() -> tuple[Problem, Labeling]:
-    problem = Problem("p</script>/1", "Is <b>this</b> bold? </title><script>document.title = 'run'</script>", "<i>7</i>", "<u>x</u>", "1")
+    problem = Problem(
+        "p</script>/1", "Is <b>this</b> bold? </title><script>document.title = 'run'</script>", "<i>7</i>", "<u>x</u>", "1"
+    )
     steps = _labeled(_solution(problem, 0, HOSTILE, "wrong", "<s>"), [(8 - n, 8) for n in range(6)], 3, "binary_search")
     notes = LabeledSolution(
-        steps.solution, steps.labels, 3, "omegaprm", steps.cost, steps.reason, notes={"<b>note</b>": "</script>"}, estimates=steps.estimates
+        steps.solution,
+        steps.labels,
+        3,
+        "omegaprm",
+        steps.cost,
+        steps.reason,
+        notes={"<b>note</b>": "</script>"},
+        estimates=steps.estimates,
     )
-    texts = [Rollout(Completion(text, 9, "stop", n, n), Verdict("wrong", "different", "<i>1</i>")) for n, text in enumerate(HOSTILE)]
+    texts = [
+        Rollout(Completion(text, 9, "stop", n, n), Verdict("wrong", "different", "<i>1</i>")) for n, text in enumerate(HOSTILE)
+    ]
     return problem, Labeling(problem.id, (notes,), (Node("n0", problem.id, "", (), tuple(texts)),))
 
 
 def _maths() -> tuple[Problem, Labeling]:
     problem = Problem("maths", "Find \\(x\\) with $\\frac{x}{2} = 3$.", "\\frac{12}{2}", "books", "2")
-    return problem, Labeling(problem.id, (_labeled(_solution(problem, 0, MATHS, "right"), [(8, 8)] * 5, NO_ERROR, "right_answer"),), ())
+    return problem, Labeling(
+        problem.id, (_labeled(_solution(problem, 0, MATHS, "right"), [(8, 8)] * 5, NO_ERROR, "right_answer"),), ()
+    )
 
 
 def _tree() -> tuple[Problem, Labeling]:
@@ -123,7 +150,7 @@ def _tree() -> tuple[Problem, Labeling]:
 
 
 def _node(problem: Problem, name: str, parent: str, prefix: tuple[str, ...], hits: int) -> Node:
-    outcomes: list[Outcome] = ["right"] * hits + ["wrong"] * (8 - hits) + ["unknown"]
+    outcomes: list[Outcome] = ["right" if n < hits else "wrong" if n < 8 else "unknown" for n in range(9)]
     rollouts = [
         Rollout(Completion(f"rollout {n} of {name}", 12, "stop", n, n), Verdict(outcome, "exact", "7" if n % 2 else None))
         for n, outcome in enumerate(outcomes)
@@ -149,12 +176,14 @@ def _published() -> tuple[Problem, Labeling]:
     return problem, Labeling(problem.id, (labeled,), ())
 
 
-_WORDS = "therefore the sum of both sides equals product divide subtract prime factor angle triangle remainder modulo root".split()
+_WORDS = ("therefore", "the", "sum", "of", "both", "sides", "product", "divide", "prime", "factor", "angle", "remainder", "root")
 
 
 def _large(item: int) -> tuple[Problem, Labeling]:
     rng = random.Random(item)
-    problem = Problem(f"large-{item:05d}", f"Question {item}: " + _sentence(rng, 18), str(item), f"source {item % 5}", str(item % 6))
+    problem = Problem(
+        f"large-{item:05d}", f"Question {item}: " + _sentence(rng, 18), str(item), f"source {item % 5}", str(item % 6)
+    )
     solutions = tuple(_large_solution(problem, index, rng) for index in range(4))
     shared = solutions[0].solution.steps
     nodes = [Node(f"{item}-{k}", problem.id, f"{item}-{k - 1}" if k else "", shared[: 2 * k], _draws(rng), k) for k in range(4)]
@@ -171,7 +200,9 @@ def _large_solution(problem: Problem, index: int, rng: random.Random) -> Labeled
 
 def _draws(rng: random.Random) -> tuple[Rollout, ...]:
     outcomes: list[Outcome] = [rng.choice(("right", "wrong")) for _ in range(8)]
-    return tuple(Rollout(Completion(_sentence(rng, 30), 40, "stop", n, n), Verdict(each, "exact", "7")) for n, each in enumerate(outcomes))
+    return tuple(
+        Rollout(Completion(_sentence(rng, 30), 40, "stop", n, n), Verdict(each, "exact", "7")) for n, each in enumerate(outcomes)
+    )
 
 
 def _sentence(rng: random.Random, words: int) -> str:

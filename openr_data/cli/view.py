@@ -29,9 +29,9 @@ def view(
 ) -> None:
     """Write one HTML file to browse a run: problems, solutions with coloured steps, trees, figures and costs.
 
-    The file needs no network and no server: open it in any current browser, or send it to somebody. It shows texts of a model as
-    text, whatever is in them. An earlier page is made again; any other file is left alone. A run that is still going shows what it
-    has finished so far.
+    The file needs no network and no server: open it in any current browser, or send it to somebody. Texts of a model are shown as
+    text, whatever is in them. An earlier page is made again; any other file is left alone. A run that is not finished shows the
+    shards that are.
 
     openr-data view runs/math-omegaprm --open
     """
@@ -48,7 +48,9 @@ def view(
 
 
 def show_summary(summary: ViewSummary) -> None:
-    held = f"{summary.problems:,} problems, {summary.solutions:,} solutions, {summary.steps:,} steps, {summary.rollouts:,} rollouts"
+    held = (
+        f"{summary.problems:,} problems, {summary.solutions:,} solutions, {summary.steps:,} steps, {summary.rollouts:,} rollouts"
+    )
     console.print(f"page       {summary.out}", markup=False, soft_wrap=True)
     console.print(f"holds      {held}", markup=False, soft_wrap=True)
     console.print(f"size       {size(summary.bytes)}, made in {duration(summary.seconds)}", markup=False)

@@ -42,7 +42,7 @@ def page(title: str, index: str, blocks: Iterable[tuple[str, str]]) -> Iterator[
 
     The page draws itself from the index while the blocks behind it are still being read.
     """
-    style, library, program = stylesheet(), asset("vendor/temml.min.js"), script()
+    style, library, program = stylesheet(), _library(), script()
     for part in (library, program):
         if "</script" in part.lower() or "<!--" in part:
             raise ValueError("a script of the page holds markup that would end it")
@@ -74,6 +74,11 @@ def policy(style: str, *scripts: str) -> str:
 @cache
 def stylesheet() -> str:
     return "\n".join([asset("vendor/temml.css"), *(asset(f"css/{name}") for name in STYLES)])
+
+
+def _library() -> str:
+    """Temml with its licence, which asks to go wherever it goes."""
+    return f"/*\nTemml 0.13.5, https://temml.org\n\n{asset('vendor/LICENSE-temml')}*/\n{asset('vendor/temml.min.js')}"
 
 
 @cache

@@ -1,9 +1,9 @@
-"""A run as one HTML page: which of its records go in, and what the page says was left out. How a page looks is `pages`' business."""
+"""A run as one HTML page: which of its records go in, and what is said to be left out. How a page looks is `pages`' business."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -27,7 +27,7 @@ _LOOKED_AT = 2048
 
 @dataclass(frozen=True, slots=True)
 class ViewLimits:
-    """`problems` of the run (0: all) and `rollouts` of each prefix at most; the page and the summary tell what that leaves out."""
+    """`problems` of the run (0: all) and `rollouts` of each prefix at most; page and summary tell what that leaves out."""
 
     problems: int = 5000
     rollouts: int = 16
@@ -82,8 +82,10 @@ def write_view(run: Path, out: Path | None = None, limits: ViewLimits = ViewLimi
     target = free_place(out or run / DEFAULT_NAME)
     index, left_out = _Index(), tuple[str, ...]()
     with storage_errors(target), ExitStack() as stack:
-        files = {name: stack.enter_context(TemporaryFile("w+", encoding="ascii")) for name in ("texts", "tree")}
-        blocks = {name: Blocks(lambda text, file=file: file.write(text + "\n")) for name, file in files.items()}
+        files: dict[str, IO[str]] = {
+            name: stack.enter_context(TemporaryFile("w+", encoding="ascii")) for name in ("texts", "tree")
+        }
+        blocks = {name: Blocks(_lines_of(file)) for name, file in files.items()}
         _gather(reader, limits, index, blocks, report, began)
         left_out = tuple(_left_out(reader, index, limits))
         body = pack(_body(run, reader, index, blocks, left_out))
@@ -147,8 +149,9 @@ def _left_out(reader: RunReader, index: _Index, limits: ViewLimits) -> Iterator[
         yield f"{left:,} of {problems:,} problems, all after the first {index.shown:,} (--limit {limits.problems})"
     rollouts = reader.size("rollouts").rows if "rollouts" in reader.manifest.tables else 0
     if index.rollouts < rollouts:
+        left = rollouts - index.rollouts
         yield (
-            f"the texts of {rollouts - index.rollouts:,} of {rollouts:,} rollouts, of which a prefix shows {limits.rollouts} at most "
+            f"the texts of {left:,} of {rollouts:,} rollouts, of which a prefix shows at most {limits.rollouts} "
             f"(--rollouts {limits.rollouts}); every count is of all of them"
         )
 
@@ -158,6 +161,10 @@ def _named(files: dict[str, IO[str]]) -> Iterator[tuple[str, str]]:
         file.seek(0)
         for number, line in enumerate(file):
             yield f"{name}-{number}", line.rstrip("\n")
+
+
+def _lines_of(file: IO[str]) -> Callable[[str], object]:
+    return lambda text: file.write(text + "\n")
 
 
 def _append(columns: dict[str, list[Any]], row: dict[str, Any]) -> None:

@@ -59,8 +59,8 @@ def item_tree(item: ItemRecords, limit: int) -> list[dict[str, Any]]:
 def level(estimate: Estimate | None, label: StepLabel | None) -> str:
     """The tenth in which a step's value lies, 0 .. 9, as one character; `-` without a value.
 
-    >>> level(Estimate(0.55, "mean"), None), level(Estimate(-1.0, "rating"), None), level(None, StepLabel(8, 8)), level(None, None)
-    ('5', '0', '9', '-')
+    >>> level(Estimate(0.55, "mean"), None), level(Estimate(-1.0, "rating"), None), level(None, StepLabel(8, 8))
+    ('5', '0', '9')
     """
     value = step_value(estimate, label)
     if value is None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -50,7 +49,7 @@ class Page:
         WebDriverWait(self.driver, _PATIENCE, poll_frequency=0.05).until(lambda _: self.js(condition), condition)
 
     def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+        return list(self.driver.find_elements(By.CSS_SELECTOR, selector))
 
     def one(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -107,6 +106,3 @@ def browser() -> Iterator[Page]:
             yield page
         finally:
             driver.quit()
-
-
-__all__ = ["Keys", "Page", "browser"]

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from browser import Page
+    from view_tier.browser import Page
 
 collect_ignore_glob = [] if find_spec("selenium") else ["test_*.py", "browser.py", "measure.py"]
 
 
 @pytest.fixture(scope="session")
 def _browser() -> Iterator[Page]:
-    from browser import browser
+    from view_tier.browser import browser
 
     with browser() as page:
         yield page

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser import Keys, Page
 from selenium.common.exceptions import JavascriptException
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
+from view_tier.browser import Page
 
 NAMES = ("labeled", "generated", "unfinished", "large")
 
@@ -45,7 +46,12 @@ def test_hostile_text_is_shown_and_not_run(page: Page, pages: Path) -> None:
     assert "\\href{javascript:alert(1)}{x}" in steps[4]
     assert page.text(".asked") == "Is <b>this</b> bold? </title><script>document.title = 'run'</script>"
     assert "<i>7</i>" in page.text(".reference")
-    assert page.js("document.querySelectorAll('#main script, #main img, #main b, #main i, #main a[href], #main [style*=url]').length") == 0
+    assert (
+        page.js(
+            "document.querySelectorAll('#main script, #main img, #main b, #main i, #main a[href], #main [style*=url]').length"
+        )
+        == 0
+    )
     assert page.js("document.querySelectorAll('#main').length") == 1
     page.button("Tree").click()
     page.wait("document.querySelectorAll('.rollout').length === 6")

@@ -2,7 +2,7 @@
 
 import { el, fixed, number, plural } from "./dom.js";
 import { readOnce } from "./data.js";
-import { ANY, EMPTY, addTexts, occurring, passingProblems, passingSolutions, searchTexts, sorted } from "./filters.js";
+import { ANY, EMPTY, addTexts, narrows, occurring, passingProblems, passingSolutions, searchTexts, sorted } from "./filters.js";
 import { conclusion, strip, verdictBadge } from "./values.js";
 import { makeTable } from "./table.js";
 import { detailPane, lineOf } from "./detail.js";
@@ -29,7 +29,7 @@ const ROW_HEIGHT = 46;
 // `opened(where)` is told what is shown, so that it can be linked to.
 export function browseView(index, opened) {
   const search = searchTexts(index);
-  const state = { rows: "solutions", filter: { ...EMPTY }, column: null, descending: false, where: null, passing: [], turn: 0 };
+  const state = { rows: "solutions", filter: { ...EMPTY }, column: null, descending: false, where: null, passing: [], asked: null, turn: 0 };
   const right = rightAnswers(index);
   const tables = {};
   const count = el("p", { class: "count", role: "status" });
@@ -56,7 +56,9 @@ export function browseView(index, opened) {
   }
 
   function refresh() {
-    state.passing = passingSolutions(index, search, state.filter);
+    const among = state.asked && narrows(state.filter, state.asked) ? state.passing : null;
+    state.passing = passingSolutions(index, search, state.filter, among);
+    state.asked = search.complete ? { ...state.filter } : null;
     const problems = passingProblems(index, search, state.filter, state.passing);
     const found = state.rows === "solutions" ? state.passing : problems;
     const column = state.column && columns[state.rows][state.column];

@@ -35,19 +35,27 @@ export function addTexts(search, index, problem, texts) {
   });
 }
 
-// Indices of the solutions that pass, in their order.
-export function passingSolutions(index, search, filter) {
+// Indices of the solutions that pass, in their order. `among` are those that a weaker filter let pass.
+export function passingSolutions(index, search, filter, among = null) {
   const { solutions, problems } = index;
   const tests = [...solutionTests(solutions, filter), ...problemTests(problems, filter).map((test) => (at) => test(solutions.problem[at]))];
   const found = [];
   const needle = filter.text.trim().toLowerCase();
   const said = needle ? search.problems.map((text) => text.includes(needle)) : [];
-  for (let at = 0; at < solutions.id.length; at += 1) {
+  const count = among ? among.length : solutions.id.length;
+  for (let place = 0; place < count; place += 1) {
+    const at = among ? among[place] : place;
     if (!tests.every((test) => test(at))) continue;
     if (needle && !said[solutions.problem[at]] && !search.solutions[at].includes(needle)) continue;
     found.push(at);
   }
   return found;
+}
+
+// Does everything that passes `next` also pass `before`? So it is while somebody types on.
+export function narrows(next, before) {
+  const same = Object.keys(EMPTY).every((name) => name === "text" || next[name] === before[name]);
+  return same && next.text.trim().toLowerCase().includes(before.text.trim().toLowerCase());
 }
 
 // Problems with a solution that passes; those without solutions pass where nothing is asked of a solution.

@@ -17,6 +17,8 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
   let active = 0;
   let opened = null;
   let waiting = false;
+  let top = 0; // where the list is scrolled to and how high it is: asking the browser would lay the page out anew
+  let height = 600;
 
   head.append(...columns.map((column) => header(column)));
 
@@ -28,9 +30,8 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
   }
 
   function inSight() {
-    const height = scroller.clientHeight || 600;
-    const first = Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - AROUND);
-    return [first, Math.min(found.length, Math.ceil((scroller.scrollTop + height) / rowHeight) + AROUND)];
+    const first = Math.max(0, Math.floor(top / rowHeight) - AROUND);
+    return [first, Math.min(found.length, Math.ceil((top + height) / rowHeight) + AROUND)];
   }
 
   function draw() {
@@ -72,12 +73,17 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
     row.setAttribute("aria-selected", String(found[at] === opened));
   }
 
+  function scrollTo(place) {
+    top = Math.max(0, place);
+    scroller.scrollTop = top;
+  }
+
   function move(to) {
     const before = active;
     active = Math.max(0, Math.min(found.length - 1, to));
-    const top = active * rowHeight;
-    if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + rowHeight > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + rowHeight - scroller.clientHeight;
+    const place = active * rowHeight;
+    if (place < top) scrollTo(place);
+    else if (place + rowHeight > top + height) scrollTo(place + rowHeight - height);
     draw();
     mark(before);
     mark(active);
@@ -87,7 +93,7 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
 
   grid.addEventListener("keydown", (event) => {
     if (event.target !== grid || event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(scroller.clientHeight / rowHeight) - 1);
+    const page = Math.max(1, Math.floor(height / rowHeight) - 1);
     const steps = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: found.length - 1 };
     if (event.key in steps) move(steps[event.key]);
     else if ((event.key === "Enter" || event.key === " ") && found.length) open(found[active]);
@@ -100,10 +106,14 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
+      top = scroller.scrollTop;
       draw();
     });
   }, { passive: true });
-  new ResizeObserver(draw).observe(scroller);
+  new ResizeObserver(() => {
+    height = scroller.clientHeight || height;
+    draw();
+  }).observe(scroller);
 
   return {
     element: grid,
@@ -115,8 +125,7 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
       space.style.height = `${found.length * rowHeight}px`;
       grid.setAttribute("aria-rowcount", String(found.length + 1));
       active = Math.max(0, found.indexOf(opened));
-      scroller.scrollTop = 0;
-      draw();
+      if (top) scrollTo(0);
       move(active);
     },
     order(name, descending) {

@@ -73,14 +73,18 @@ export function verdictBadge(verdict, words = verdict) {
   return el("span", { class: `verdict ${verdict}` }, el("span", { class: "mark", "aria-hidden": "true" }, VERDICTS[verdict]), words);
 }
 
-// A solution in one line: a bar per step, as high as its value, with a mark at the first error.
+// A solution in one line: a bar per step, as high as its value, with a mark at the first error. Bars of one colour are one path,
+// as a table draws hundreds of them at a time.
 export function strip(levels, first) {
   const width = Math.max(3, Math.min(9, 126 / Math.max(1, levels.length)));
-  const bars = [...levels].map((character, index) => {
+  const thick = Math.max(1.5, width - 1.5);
+  const paths = new Map();
+  [...levels].forEach((character, index) => {
     const height = HEIGHTS[character] ?? 4 + Number(character) * 1.5;
-    const shape = { x: (index * width).toFixed(2), y: 18 - height, width: Math.max(1.5, width - 1.5), height };
-    return svg("rect", { ...shape, class: levelClass(character) });
+    const bar = `M${(index * width).toFixed(2)} 18v-${height}h${thick.toFixed(2)}v${height}z`;
+    paths.set(character, (paths.get(character) || "") + bar);
   });
+  const bars = [...paths].map(([character, d]) => svg("path", { d, class: levelClass(character) }));
   const marks = first !== null && first >= 0 ? [cross(first * width + (width - 1.5) / 2)] : [];
   const total = Math.max(1, levels.length * width);
   const box = { viewBox: `0 0 ${total} 26`, width: Math.min(132, total), height: 26, preserveAspectRatio: "none" };
