@@ -132,11 +132,13 @@ def test_what_there_is_nothing_to_say_about_is_left_out() -> None:
         methods={f"m{k}": 1 for k in range(14)},
         balance=StepBalance(1, 0, 0),
         steps=1,
+        first_errors={0: 2, 30: 1, 99: 3},
         values={"mean": Histogram((0.0, 0.5, 1.0), (0, 3))},
         overlaps=(Overlap("b.jsonl", 2, 0, 0, 8, 0.5),),
     )
     text = render_report("x", found)
     assert "2 of 2 other kinds" in text
     assert "| 0 to 0.5 | 0 |  |" in text
+    assert "| later | 4 | ████████████████████ |" in text
     assert "## Nearest" not in text
     assert render_report("x", found) == text

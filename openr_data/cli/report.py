@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LIST = Annotated[
     list[Path] | None,
-    typer.Argument(help="Further runs that labelled the same solutions: how far they agree.", metavar="[OTHER]..."),
+    typer.Argument(help="Further runs that labelled the same solutions: how far they agree.", metavar="OTHER"),
 ]
 
 

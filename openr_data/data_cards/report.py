@@ -10,6 +10,7 @@ from openr_data.data_cards.markup import inline, table
 from openr_data.data_cards.statistics import Histogram, MethodAgreement, Overlap, Spread, Statistics
 
 _MANY = 12
+_STEPS = 30
 _BAR = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -195,7 +196,9 @@ def _of(part: int, whole: int) -> str:
 
 
 def _histograms(found: Statistics) -> Iterator[Section]:
-    first = {f"step {index + 1}": count for index, count in found.first_errors.items()}
+    first = {f"step {index + 1}": count for index, count in found.first_errors.items() if index < _STEPS}
+    if later := sum(count for index, count in found.first_errors.items() if index >= _STEPS):
+        first["later"] = later
     yield Section("First wrong step", _bars(first), ("", "solutions", ""))
     shown = [
         ("First wrong step, as a share of the solution", "solutions", found.first_error_place),
