@@ -26,7 +26,7 @@ class Found:
 
 
 def paired(readings: pa.Table, options: WriteOptions, *, whole: bool) -> Found:
-    """A further column `extra` (true or false) marks solutions that can be chosen, but are not counted."""
+    """Rows with a number in the column `extra`, where there is one, can be chosen at that step alone, and are not counted."""
     solutions = _solutions(readings)
     rejected = _rejected(solutions)
     pairs = rejected.join(_chosen(solutions, rejected, whole=whole), on=["item", "place", "key"])
@@ -34,7 +34,7 @@ def paired(readings: pa.Table, options: WriteOptions, *, whole: bool) -> Found:
     ranked = pairs.with_columns(rank=pl.int_range(pl.len()).over("item", "rejected")).sort("item", "rank", "rejected")
     limit = options.pairs_per_problem or len(pairs)
     kept = ranked.filter(pl.int_range(pl.len()).over("item") < limit).sort("item", "rejected", "rank")
-    own = solutions.filter(~pl.col("extra"))["n"]
+    own = solutions.filter(pl.col("extra").is_null())["n"]
     used = pl.concat([kept["rejected"], kept["chosen"]]).unique().is_in(own.implode()).sum()
     return Found(_texts(kept, solutions, options.separator), int(used), len(own), len(pairs) - len(kept))
 
@@ -52,7 +52,7 @@ def MARK_OF(step: str) -> pl.Expr:  # noqa: N802 - beside the pattern of the sam
 
 def _solutions(readings: pa.Table) -> pl.DataFrame:
     frame = pl.DataFrame(pl.from_arrow(readings)).with_row_index("n")
-    return frame if "extra" in frame.columns else frame.with_columns(extra=pl.lit(value=False))
+    return frame if "extra" in frame.columns else frame.with_columns(extra=pl.lit(None, pl.Int32))
 
 
 def _rejected(solutions: pl.DataFrame) -> pl.DataFrame:
@@ -68,7 +68,8 @@ def _chosen(solutions: pl.DataFrame, rejected: pl.DataFrame, *, whole: bool) -> 
     places = rejected.select("item", "place").unique(maintain_order=True)
     first = pl.col("first_error")
     right = (first == NO_ERROR) if whole else (first == NO_ERROR) | (first > pl.col("place"))
-    reaching = solutions.join(places, on="item").filter(right & (pl.col("steps").list.len() > pl.col("place")))
+    here = pl.col("extra").is_null() | (pl.col("extra") == pl.col("place"))
+    reaching = solutions.join(places, on="item").filter(here & right & (pl.col("steps").list.len() > pl.col("place")))
     ordered = _at_place(reaching.with_columns(partial=first != NO_ERROR), "chosen", "partial").sort("item", "partial", "chosen")
     return ordered.unique(["item", "place", "key", "chosen_step"], keep="first", maintain_order=True)
 

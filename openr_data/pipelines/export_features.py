@@ -43,11 +43,63 @@ def _dtype(kind: pa.DataType) -> str:
     return {"double": "float64", "float": "float32"}.get(str(kind), str(kind))
 
 
+Kind = str | dict[str, Any] | list[Any] | None
+"""A type of JSON values: a name of Arrow's, an object of kinds, a list of one kind; `None` where only null was seen."""
+
+_NAMES = {str: "string", bool: "bool", int: "int64", float: "float64"}
+_NUMBERS = {"int64", "float64"}
+
+
+class MixedKinds(Exception):
+    """Values that no one type holds."""
+
+
+def kind_of(value: Any) -> Kind:
+    """The kind of one value. Raises `MixedKinds` where the values of a list do not go together."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {name: kind_of(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [joined(list(map(kind_of, value)))]
+    return _NAMES[type(value)]
+
+
+def joined(kinds: Sequence[Kind]) -> Kind:
+    """The kind that holds all of them; whole numbers and others are numbers.
+
+    >>> joined(["int64", None, "float64"]), joined([[None], ["bool"]]), joined([{"a": "string"}, {"b": "bool"}])
+    ('float64', ['bool'], {'a': 'string', 'b': 'bool'})
+    """
+    found: Kind = None
+    for kind in kinds:
+        found = kind if found is None else found if kind is None or kind == found else _both(found, kind)
+    return found
+
+
+def _both(one: Kind, other: Kind) -> Kind:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {name: joined([one.get(name), other.get(name)]) for name in (*one, *(name for name in other if name not in one))}
+    if isinstance(one, list) and isinstance(other, list):
+        return [joined([*one, *other])]
+    if isinstance(one, str) and isinstance(other, str) and {one, other} == _NUMBERS:
+        return "float64"
+    raise MixedKinds
+
+
+def arrow_type(kind: Kind) -> pa.DataType:
+    if isinstance(kind, dict):
+        return pa.struct([(name, arrow_type(each)) for name, each in kind.items()])
+    if isinstance(kind, list):
+        return pa.list_(arrow_type(kind[0]))
+    return pa.null() if kind is None else getattr(pa, {"bool": "bool_"}.get(kind, kind))()
+
+
 class RowTypes:
     """The types of columns, learnt from rows of plain JSON values."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, pa.DataType] = {}
+        self._kinds: dict[str, Kind] = {}
         self._mixed: dict[str, None] = {}
 
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -57,7 +109,7 @@ class RowTypes:
 
     @property
     def schema(self) -> pa.Schema:
-        return pa.schema([(name, kind) for name, kind in self._fields.items() if name not in self._mixed])
+        return pa.schema([(name, arrow_type(kind)) for name, kind in self._kinds.items() if name not in self._mixed])
 
     @property
     def mixed(self) -> tuple[str, ...]:
@@ -65,12 +117,10 @@ class RowTypes:
         return tuple(self._mixed)
 
     def _column(self, name: str, values: list[Any]) -> int:
-        known = self._fields.setdefault(name, pa.null())
         try:
-            array = pa.array(values)
-            both = [pa.schema([(name, known)]), pa.schema([(name, array.type)])]
-            self._fields[name] = pa.unify_schemas(both, promote_options="permissive").field(name).type
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            self._kinds[name] = joined([self._kinds.get(name), *map(kind_of, values)])
+            return int(pa.array(values, arrow_type(self._kinds[name])).nbytes)
+        except (MixedKinds, pa.ArrowException, OverflowError):
+            self._kinds.setdefault(name, None)
             self._mixed[name] = None
             return len(str(values))
-        return int(array.nbytes)

@@ -60,12 +60,12 @@ def _right(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def with_continuations(readings: pa.Table, rows: Rows, steps: StepFormat, limit: int) -> pa.Table:
-    """The readings, and right rollouts that go on exactly where a solution has its first error, marked as `extra`.
+    """The readings, and right rollouts that go on exactly where a solution has its first error, there to be chosen (`extra`).
 
     A rollout becomes a solution without an error: its prefix, then its text as steps. At most `limit` per prefix (0: all).
     Where steps cannot be told in a text (spans of tokens), there are none.
     """
-    own = readings.append_column("extra", pa.array(np.zeros(readings.num_rows, np.bool_)))
+    own = readings.append_column("extra", pa.nulls(readings.num_rows, pa.int32()))
     if rows.nodes is None or rows.rollouts is None or not steps.separator:
         return own
     places = _error_places(pl.DataFrame(pl.from_arrow(readings)))
@@ -101,7 +101,7 @@ def _appended(own: pa.Table, found: pl.DataFrame, steps: StepFormat) -> pa.Table
         "soft": pa.array([[None] * length for length in lengths], pa.list_(pa.float64())),
         "first_error": pa.array([NO_ERROR] * len(whole), pa.int32()),
         "verdict": pa.array(["right"] * len(whole)),
-        "extra": pa.array([True] * len(whole)),
+        "extra": pa.array(found["prefix"].list.len().to_numpy(), pa.int32()),
     }
     further = pa.table({name: new.get(name, like[name]) for name in own.column_names}, schema=own.schema)
     both = pa.concat_tables([own, further])

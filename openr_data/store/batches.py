@@ -12,7 +12,7 @@ from openr_data.store.manifest import Shard
 from openr_data.store.read import RunReader
 from openr_data.store.schemas import arrow_schema
 
-ROWS = 2048
+ROWS = 4096
 """Rows read at once; an item with more of them is held whole all the same."""
 
 
