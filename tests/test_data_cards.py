@@ -200,7 +200,7 @@ def test_the_library_of_the_hub_reads_the_card(tmp_path: Path) -> None:
     path.write_text(render_card(FACTS), encoding="utf-8")
     card = DatasetCard.load(path)
     assert card.data.to_dict() == metadata(render_card(FACTS))
-    assert card.text.lstrip().startswith("<!-- openr-data: written title")
+    assert card.text.lstrip().startswith("<!-- openr-data: written columns")
 
 
 def test_what_a_card_says_of_the_data_is_read_back() -> None:

@@ -105,7 +105,7 @@ def test_a_renewed_block_is_written_only_over_one_that_says_something() -> None:
 def test_a_readme_of_a_person_is_kept_and_ours_stands_below_it() -> None:
     mine = "# My data\n\nHello, naïve ∑ world.\n\n---\n\nBye"
     card = render_card(FACTS, mine)
-    assert body_of(card).startswith(f"{mine}\n\n<!-- openr-data: written title")
+    assert body_of(card).startswith(f"{mine}\n\n<!-- openr-data: written columns")
     assert metadata(card) == metadata(CARD)
     assert render_card(FACTS, card) == card
 

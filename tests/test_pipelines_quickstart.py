@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from openr_data.engines import EngineLimits, EngineSpec
@@ -31,3 +32,8 @@ def test_the_comparison_is_about_given_wrong_solutions_and_the_cost_about_all_la
     # MiPS measures right solutions as well, and finds the rollouts of Math-Shepherd in its journal.
     assert by_method["mips"].cost.rollouts > by_method["math-shepherd"].cost.rollouts
     assert by_method["mips"].wrong == by_method["math-shepherd"].wrong
+    card = (tmp_path / "omegaprm" / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\]\((figures/[a-z-]+\.png)\)", card)
+    assert len(shown) == 6
+    assert all((tmp_path / "omegaprm" / name).is_file() for name in shown)
+    assert f"| Solutions with a wrong answer | {by_method['omegaprm'].wrong.solutions} |" in card

@@ -92,6 +92,16 @@ def block_names(text: str) -> list[str]:
     return [piece.block for piece in parse_blocks(text) if piece.block not in {"", _LIST}]
 
 
+def block_texts(text: str) -> dict[str, str]:
+    """The generated text of every block that stands there and says something, by its name."""
+    found = {piece.block: piece for piece in parse_blocks(text) if piece.block not in {"", _LIST}}
+    return {
+        name: piece.text.split("\n", 1)[1].rsplit("<!-- openr-data: end", 1)[0]
+        for name, piece in found.items()
+        if not piece.is_empty
+    }
+
+
 def people_text(text: str) -> str:
     """What stands outside the blocks."""
     return "".join(piece.text for piece in parse_blocks(text) if not piece.block)
@@ -140,7 +150,7 @@ def _list(pieces: list[Piece], names: Sequence[str]) -> None:
     """Write the list of blocks where it stands, else before the first block."""
     if not names:
         return
-    line = Piece(f"<!-- openr-data: written {' '.join(dict.fromkeys(names))} -->\n", _LIST)
+    line = Piece(f"<!-- openr-data: written {' '.join(sorted(set(names)))} -->\n", _LIST)
     place = next((place for place, piece in enumerate(pieces) if piece.block == _LIST), None)
     if place is not None:
         pieces[place] = line

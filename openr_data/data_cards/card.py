@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from openr_data.data_cards.blocks import Block, merge_blocks
+from openr_data.data_cards.blocks import Block, block_texts, merge_blocks
 from openr_data.data_cards.markup import Shown, bullets, fenced, inline, number, one_line, prose, table
 from openr_data.data_cards.metadata import Head, merge_head, read_head, split_card
 from openr_data.errors import UsageError
 
 __all__ = ["CardFacts", "CardSplit", "CardTable", "fenced", "inline", "render_card", "size_category"]
 
+_OURS = ("size_categories", "dataset_info", "configs")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 BLOCKS = (
@@ -30,11 +31,13 @@ BLOCKS = (
     "limits",
     "quality",
     "checks",
+    "contamination",
     "costs",
     "run",
     "versions",
     "columns",
     "sources",
+    "cite",
     "citation",
 )
 """The blocks of a card in their order. Those that `render_card` does not write itself are given to it."""
@@ -116,6 +119,21 @@ def render_card(facts: CardFacts, existing: str = "", blocks: Sequence[Block] = 
     return f"---\n{merged}---\n{body if text else f'{chr(10)}{body}'}"
 
 
+def graft_card(card: str, existing: str) -> str:
+    """A card that was rendered elsewhere, as the new state of one that people may have written in: their text and keys stay.
+
+    Raises `InputError` where `existing` is broken.
+    """
+    (head, text), (there, body) = split_card(card), split_card(existing)
+    keys = dict(read_head(head))
+    tags, exact = keys.pop("tags", []), {name: keys.pop(name) for name in _OURS if name in keys}
+    merged = merge_head(there, Head(exact, keys, tags))
+    blocks = [Block(name, told) for name, told in block_texts(text).items()]
+    gone = [Block(name, "") for name in BLOCKS if name not in block_texts(text)]
+    merged_text = merge_blocks(body, sorted([*blocks, *gone], key=lambda block: BLOCKS.index(block.name)))
+    return f"---\n{merged}---\n{merged_text if body else f'{chr(10)}{merged_text}'}"
+
+
 def info_of(card: str) -> object:
     """What a card says of the data, as its metadata has it: it is the same while the data is. `None` where it says nothing."""
     return read_head(split_card(card)[0]).get("dataset_info")
@@ -185,9 +203,13 @@ def _blocks(facts: CardFacts, title: str) -> list[Block]:
         Block("load", "## Load it\n\n" + fenced(_loading(facts), "python")),
         Block("columns", _columns(facts)),
         Block("run", _run(facts)),
-        Block("labels", "## How the labels were made\n\n" + bullets(facts.how)),
-        Block("limits", "## What the labels cannot see, and other limits\n\n" + bullets(facts.limits)),
+        Block("labels", _told("How the labels were made", facts.how)),
+        Block("limits", _told("What the labels cannot see, and other limits", facts.limits)),
     ]
+
+
+def _told(heading: str, sentences: Sequence[str]) -> str:
+    return f"## {heading}\n\n{bullets(sentences)}" if sentences else ""
 
 
 def _summary(facts: CardFacts) -> str:

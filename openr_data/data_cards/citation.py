@@ -124,11 +124,16 @@ def project_bibtex(version: str) -> str:
     )
 
 
-def citation(version: str, methods: Sequence[str], own: str = "") -> str:
-    """The block: `own` is the BibTeX of the data set itself, where its makers have given one."""
+def citation(version: str, methods: Sequence[str]) -> str:
+    """The software, and the papers of the methods."""
     papers = dict.fromkeys(PAPERS[method] for method in methods if method in PAPERS)
-    entries = [*([own.strip()] if own else []), project_bibtex(version), *(paper.bibtex for paper in papers)]
-    return "## Citation\n\n" + fenced("\n\n".join(entries), "bibtex")
+    entries = [project_bibtex(version), *(paper.bibtex for paper in papers)]
+    return "## The software and the methods\n\n" + fenced("\n\n".join(entries), "bibtex")
+
+
+def cite(bibtex: str) -> str:
+    """The data set itself, as its makers want it cited; empty without."""
+    return "## Citation\n\n" + fenced(bibtex.strip(), "bibtex") if bibtex else ""
 
 
 def checked_bibtex(text: str, name: str) -> str:

@@ -23,12 +23,14 @@ def quality(counted: Statistics) -> str:
 
 
 def checks(counted: Statistics) -> str:
-    """Duplicates, contamination and agreement between methods."""
-    parts = [_duplicates(counted)]
-    parts.append(_overlaps(counted.overlaps) if counted.overlaps else _UNCHECKED)
-    if counted.agreements:
-        parts.append(_agreements(counted.agreements))
-    return "## Duplicates, contamination, agreement\n\n" + "\n".join(parts)
+    """Duplicates, and agreement between methods where others labelled the same solutions."""
+    agreed = f"\n## Agreement\n\n{_agreements(counted.agreements)}" if counted.agreements else ""
+    return f"## Duplicates\n\n{_duplicates(counted)}{agreed}"
+
+
+def contamination(counted: Statistics) -> str:
+    """What is shared with benchmarks, or that none was looked for."""
+    return "## Contamination\n\n" + (_overlaps(counted.overlaps) if counted.overlaps else _UNCHECKED)
 
 
 def costs(counted: Statistics) -> str:

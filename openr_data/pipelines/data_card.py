@@ -5,23 +5,24 @@ Where the tables lie, and under which name they load, is told by the caller; onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr_data.data_cards.blocks import Block
+from openr_data.data_cards.blocks import Block, block_texts
 from openr_data.data_cards.card import CardFacts, CardTable, render_card
 from openr_data.data_cards.licences import is_identifier
 from openr_data.data_cards.metadata import read_head, split_card
 from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.pipelines.card import described, run_tables
-from openr_data.pipelines.run_card import README, read_readme, recorded_words
+from openr_data.pipelines.run_card import README, STALE, read_readme, recorded_words
 from openr_data.store.atomic import partial_name, publish, storage_errors, write_text
 from openr_data.store.read import RunReader
 from openr_data.store.run_record import RunRecord
 
 if TYPE_CHECKING:
+    from openr_data.data_cards.figures import Figure
     from openr_data.data_cards.statistics import Statistics
 
 
@@ -64,14 +65,16 @@ def data_card(
 ) -> DataCard:
     """The card of a run whose `tables` lie where their splits say, below the card; the first one is what loads by default.
 
-    `existing` is the README.md that is there now: its text and its own metadata stay. `location` is what `load_dataset` is to be
-    called with. `counted` are the run's statistics, where they are known. Raises `InputError` for a card that cannot be read,
-    `RunDirError` for a run that is damaged or not finished, `UsageError` for an option that cannot be used.
+    `existing` is the README.md that is there now: its text and its own metadata stay. Without one, those of the run's own card
+    are taken over. `location` is what `load_dataset` is to be called with. `counted` are the run's statistics, where they are
+    known. What an option asked for stays on the run's card, and is on this one too. Raises `InputError` for a card that cannot
+    be read, `RunDirError` for a run that is damaged or not finished, `UsageError` for an option that cannot be used.
     """
-    options = options.checked()
-    reader = _finished(run)
-    head = read_head(split_card(existing)[0])  # a broken card is refused before anything is counted
-    own = _bibtex(options.cite)
+    options, reader = options.checked(), _finished(run)
+    own = _own_card(run)
+    base = existing or own.text
+    head = read_head(split_card(base)[0])  # a broken card is refused before anything is counted
+    asked = _asked(options, own)
     if counted is None:
         from openr_data.pipelines.statistics import statistics
 
@@ -79,14 +82,16 @@ def data_card(
     from openr_data.data_cards.figures import figures
 
     drawn = figures(counted)
-    blocks = _blocks(reader.record, counted, drawn, own, licence=options.license or str(head.get("license") or ""))
+    licence = options.license or head.get("license") or own.head.get("license") or ""
+    words = recorded_words(reader.record)
     facts = CardFacts(
         tables=[described(table) for table in tables],
         counts=_counts(reader),
-        **{**recorded_words(reader.record), **({"title": options.title} if options.title else {})},
+        **{**words, "title": options.title or str(own.head.get("pretty_name") or words["title"])},
     )
-    facts = replace(facts, location=location, exact=_exact(options), usual=_usual(reader.record))
-    text = render_card(facts, existing, blocks, every=options.every)
+    facts = replace(facts, location=location, exact=_exact(options), usual=_usual(reader.record, licence))
+    blocks = [*_blocks(reader.record, counted, drawn, licence), *asked(counted)]
+    text = render_card(facts, base, blocks, every=options.every)
     return DataCard(text, {figure.path: figure.png for figure in drawn})
 
 
@@ -113,28 +118,57 @@ def _finished(run: Path) -> RunReader:
     return reader
 
 
-def _bibtex(path: Path | None) -> str:
-    from openr_data.data_cards.citation import checked_bibtex
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The run's own card: its whole text, its metadata and what its blocks say."""
 
-    if path is None:
-        return ""
+    text: str = ""
+    head: Mapping[str, Any] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
+
+
+def _own_card(run: Path) -> _Own:
+    text = read_readme(run)
     try:
-        return checked_bibtex(path.read_text(encoding="utf-8"), path.name)
+        head, body = split_card(text)
+        return _Own(text, read_head(head), block_texts(body))
+    except InputError as fault:
+        raise InputError(f"{run / README}: {fault}") from None
+
+
+def _asked(options: CardOptions, own: _Own) -> Callable[[Statistics], list[Block]]:
+    """The blocks that hold what an option has asked for, now or before."""
+    from openr_data.data_cards.citation import checked_bibtex, cite
+    from openr_data.data_cards.numbers import contamination
+
+    bibtex = checked_bibtex(_text(options.cite), options.cite.name) if options.cite else ""
+    cited = cite(bibtex) or own.blocks.get("cite", "")
+
+    def blocks(counted: Statistics) -> list[Block]:
+        found = own.blocks.get("contamination", "")
+        kept = found if found != STALE and not counted.overlaps else ""
+        return [Block("contamination", kept or contamination(counted)), *([Block("cite", cited)] if cited else [])]
+
+    return blocks
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not in UTF-8; save it so") from None
     except OSError as fault:
         raise InputError(f"{path} cannot be read ({fault.strerror or fault}); give a file of BibTeX") from None
 
 
-def _blocks(record: RunRecord, counted: Statistics, drawn: Sequence[Any], own: str, *, licence: str) -> list[Block]:
+def _blocks(record: RunRecord, counted: Statistics, drawn: Sequence[Figure], licence: object) -> list[Block]:
     from openr_data import __version__
     from openr_data.data_cards.citation import citation
     from openr_data.data_cards.figures import show_figures
     from openr_data.data_cards.numbers import checks, costs, key_numbers, quality
     from openr_data.data_cards.provenance import sources, versions
 
-    imported = record.identity["command"] == "import"
-    layouts = list(counted.methods) if imported else []
+    layouts = list(counted.methods) if record.identity["command"] == "import" else []
     source = record.identity["config"]["run"]["source"]
     read_from = " at ".join(filter(None, (str(source["location"]), str(source.get("revision") or ""))))
     return [
@@ -144,9 +178,14 @@ def _blocks(record: RunRecord, counted: Statistics, drawn: Sequence[Any], own: s
         Block("quality", quality(counted)),
         Block("checks", checks(counted)),
         Block("costs", costs(counted)),
-        Block("sources", sources(counted.sources, layouts, record.identity["inputs"], read_from, licence)),
-        Block("citation", citation(__version__, list(counted.methods), own)),
+        Block("sources", sources(counted.sources, layouts, record.identity["inputs"], read_from, _named(licence))),
+        Block("citation", citation(__version__, list(counted.methods))),
     ]
+
+
+def _named(licence: object) -> str:
+    """A card may name several."""
+    return ", ".join(map(str, licence)) if isinstance(licence, list) else str(licence)
 
 
 def _counts(reader: RunReader) -> dict[str, object]:
@@ -170,7 +209,7 @@ def _exact(options: CardOptions) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _usual(record: RunRecord) -> dict[str, Any]:
-    """Data sets of the Hub that the run was read from."""
+def _usual(record: RunRecord, licence: object) -> dict[str, Any]:
+    """The licence that the run's own card names, and the data sets of the Hub that the run was read from."""
     hub = [value.removeprefix("hub:").split("@")[0] for value in record.identity["inputs"].values() if value.startswith("hub:")]
-    return {"source_datasets": hub} if hub else {}
+    return {**({"license": licence} if licence else {}), **({"source_datasets": hub} if hub else {})}

@@ -10,6 +10,7 @@ from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.labelers import LabelConfig, cost_of
 from openr_data.labelers.agreement import Agreement, agreement
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
+from openr_data.pipelines.data_card import write_data_card
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
 from openr_data.pipelines.progress import Report, silent
@@ -82,7 +83,9 @@ def quickstart(
     report: Report = silent,
     on_stage: Callable[[Summary], None] = lambda _: None,
 ) -> QuickstartReport:
-    """Everything lies below `out`; what is already there is continued, not paid again."""
+    """Everything lies below `out`; what is already there is continued, not paid again. The first method's data set gets its full
+    card, with figures.
+    """
     options = RunOptions(out=out / SOLUTIONS, mode="resume", limits=limits, report=report)
     source = ProblemSource("builtin", count=config.problems, seed=config.seed)
     sampling = Sampling(temperature=1.0, max_tokens=config.max_tokens, seed=config.seed)
@@ -102,6 +105,7 @@ def quickstart(
         earlier = tuple(out / done.method for done in reports)
         on_stage(label(run, replace(options, out=out / method, reuse=earlier)))
         reports.append(compare(method, out / method))
+    write_data_card(out / config.methods[0])
     recovered = sum(judge(item.problem.question, s.steps).recovered for item in _items(out / SOLUTIONS) for s in item.solutions)
     return QuickstartReport(solutions, tuple(reports), recovered)
 

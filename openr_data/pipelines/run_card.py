@@ -23,10 +23,10 @@ from openr_data.store.schemas import SCHEMA_VERSION
 from openr_data.types import Sampling
 
 README = "README.md"
-COUNTED = ("numbers", "figures", "quality", "checks", "costs", "sources")
+COUNTED = ("numbers", "figures", "quality", "checks", "contamination", "costs", "sources")
 """Blocks that only `openr-data card` writes, and that say something of the data."""
 
-_STALE = "The data changed after this part was made: `openr-data card` makes it again.\n"
+STALE = "The data changed after this part was made: `openr-data card` makes it again.\n"
 _NEUTRAL = {"good": "counts as good", "bad": "counts as wrong", "none": "gives no label"}
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ def render_recorded(record: RunRecord, tables: Sequence[CardTable], counts: Mapp
     facts = CardFacts(tables=tables, counts=counts, **recorded_words(record))
     told = info_of(existing)
     changed = told is not None and told != dataset_info(tables)
-    stale = [Block(name, _STALE, renewed=True) for name in COUNTED if changed]
+    stale = [Block(name, STALE, renewed=True) for name in COUNTED if changed]
     return render_card(facts, existing, stale)
 
 
