@@ -9,20 +9,21 @@ if TYPE_CHECKING:
     from openr_data.pipelines.loading import load as load
 
     __version__: str
+else:  # type checkers would believe that every name exists
+
+    def __getattr__(name: str) -> Any:
+        """What the package offers, looked up on use: importing it, or a `--help`, stays instant."""
+        from importlib import import_module
+        from importlib.metadata import version
+
+        if name == "__version__":
+            return version("openr-data")
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_PLACES[name]), name)
+
 
 _PLACES = {"load": "openr_data.pipelines.loading", "Corpus": "openr_data.pipelines.corpus"}
-
-
-def __getattr__(name: str) -> Any:
-    """What the package offers, looked up on use: importing it, or a `--help`, stays instant."""
-    from importlib import import_module
-    from importlib.metadata import version
-
-    if name == "__version__":
-        return version("openr-data")
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:

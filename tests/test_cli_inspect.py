@@ -19,7 +19,8 @@ from test_cli import run as run  # noqa: PLC0414  # the fixture
 from test_pipelines_stage import config, labels, write_problems
 
 from openr_data.cli.charts import bars, histogram_rows, show_charts, tail
-from openr_data.cli.show import show_labeled
+from openr_data.cli.inspect import passed
+from openr_data.cli.show import show_labeled, show_problem
 from openr_data.data_cards.statistics import Histogram, Statistics, StepBalance
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.generate import generate
@@ -27,7 +28,8 @@ from openr_data.pipelines.import_rows import choose_layout
 from openr_data.pipelines.importing import ImportConfig, import_file
 from openr_data.pipelines.label import label
 from openr_data.problems import ProblemSource
-from openr_data.types import Cost, Estimate, LabeledSolution, Solution, Verdict
+from openr_data.store.read import ItemRecords
+from openr_data.types import Cost, Estimate, LabeledSolution, Node, Problem, Solution, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +148,30 @@ def test_rollouts_are_shown_for_what_was_found(run: Run, labelled: Path) -> None
     facts = json.loads(run("inspect", labelled, "--first-error", "any", "--show", 1, "--rollouts", 1, "--json").out)
     nodes = [node for item in facts["records"] for node in item["nodes"]]
     assert {len(node["rollouts"]) for node in nodes} == {1}
+
+
+def test_only_the_prefixes_of_shown_solutions_are_shown() -> None:
+    def node(*prefix: str) -> Node:
+        return Node("/".join(prefix), "p", "", prefix, ())
+
+    nodes = (node(), node("a"), node("b"), node("a", "c"))
+    problem, solution = Problem("p", "?", "1"), Solution("s", "p", ("a", "d"), Verdict("wrong", "exact"))
+    one = LabeledSolution(solution, (None, None), 1, "m", Cost(), "x")
+    assert passed(ItemRecords(0, problem, "", labeled=(one,), nodes=nodes)) == nodes[:2]
+    assert passed(ItemRecords(0, problem, "", nodes=nodes)) == nodes
+
+
+def test_a_long_question_stays_in_one_line_where_it_is_searched(run: Run, tmp_path: Path) -> None:
+    long = "What is " + " + ".join(map(str, range(60))) + "?"
+    row = {"prompt": long, "completions": ["1770"], "labels": [True]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    import_file(ImportConfig(ProblemSource(str(tmp_path / "rows.jsonl")), "trl"), tmp_path / "run")
+    assert long in run("inspect", tmp_path / "run").out.splitlines()
+    console = Console(width=60, force_terminal=True, record=True)
+    show_problem(console, Problem("p", long, "1770"))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert " ".join(line.strip() for line in lines[1:-1]) == long
 
 
 def test_imported_labels_are_shown_without_counts(run: Run, imported: Path) -> None:

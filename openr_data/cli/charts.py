@@ -27,9 +27,9 @@ def show_charts(console: Console, statistics: Statistics) -> None:
         bars(console, title, rows)
         for title, rows in (
             ("steps by label", _balance(statistics)),
-            ("first wrong step", _first_errors(statistics)),
+            ("first wrong step", tail(statistics.first_errors)),
             *((f"value of a step ({plain(name)})", histogram_rows(histogram)) for name, histogram in values.items()),
-            ("problems by share of right answers", histogram_rows(statistics.pass_rates)),
+            ("right answers, by problem", histogram_rows(statistics.pass_rates)),
             ("steps in a solution", histogram_rows(statistics.step_counts, whole=True)),
         )
         if any(count for _, count in rows)
@@ -68,7 +68,7 @@ def bars(console: Console, title: str, rows: Sequence[tuple[str, int]]) -> Table
     return table
 
 
-_COLOURS = {"right": "green", "wrong": "red", "no label": "yellow", "none": "green", "undecided": "yellow"}
+_COLOURS = {"right": "green", "wrong": "red", "no label": "yellow"}
 
 
 def _bar(share: float, *, ascii_only: bool) -> str:
@@ -86,13 +86,6 @@ def _balance(statistics: Statistics) -> list[tuple[str, int]]:
         if balance.right + balance.wrong
         else []
     )
-
-
-def _first_errors(statistics: Statistics) -> list[tuple[str, int]]:
-    if not statistics.first_errors and not statistics.without_error:
-        return []
-    steps = tail(statistics.first_errors)
-    return [*steps, ("none", statistics.without_error), ("undecided", statistics.undecided)]
 
 
 def tail(counts: Mapping[int, int], rows: int = _ROWS) -> list[tuple[str, int]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from openr_data.pipelines.inspection import Chosen, Found, Overview
     from openr_data.pipelines.selection import Choice
     from openr_data.store.read import ItemRecords
+    from openr_data.types import Node
 
 
 @options.grouped
@@ -158,9 +159,15 @@ def show_items(items: Iterator[ItemRecords], rollouts: int) -> int:
         for solution in item.solutions:
             show_solution(console, solution)
         if rollouts:
-            show_nodes(console, item.nodes, rollouts)
+            show_nodes(console, passed(item), rollouts)
         shown += len(item.labeled) + len(item.solutions)
     return shown
+
+
+def passed(item: ItemRecords) -> tuple[Node, ...]:
+    """The measured prefixes of the solutions that are shown; all, where none is."""
+    shown = [one.solution.steps for one in item.labeled]
+    return tuple(node for node in item.nodes if not shown or any(steps[: len(node.prefix)] == node.prefix for steps in shown))
 
 
 def add_certainty(table: Table, summary: Overview | Found) -> None:

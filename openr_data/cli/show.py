@@ -14,7 +14,7 @@ _VERDICT = {"right": "green", "wrong": "red", "unknown": "yellow"}
 
 def show_problem(console: Console, problem: Problem) -> None:
     console.print(visible(f"problem {problem.id}", "bold"))
-    console.print(visible(problem.question), soft_wrap=True)
+    _print_text(console, visible(problem.question))
     console.print(Text("reference answer  ", style="dim") + visible(problem.answer))
 
 
@@ -55,7 +55,7 @@ def _steps(labeled: LabeledSolution) -> Table:
 def show_solution(console: Console, solution: Solution) -> None:
     console.print(Text.assemble(("solution ", "bold"), visible(solution.id), "  ", verdict(solution)))
     for index, step in enumerate(solution.steps):
-        console.print(Text(f"{index + 1:>3}  ", style="dim") + visible(step), soft_wrap=True)
+        _print_text(console, Text.assemble((f"{index + 1:>3}  ", "dim"), visible(step)))
 
 
 def show_nodes(console: Console, nodes: tuple[Node, ...], limit: int) -> None:
@@ -64,11 +64,16 @@ def show_nodes(console: Console, nodes: tuple[Node, ...], limit: int) -> None:
         unknown = len(node.rollouts) - node.decided
         counts = f"{node.hits}/{node.decided}" + (f" ({unknown} unknown)" if unknown else "")
         last = visible(node.prefix[-1]) if node.prefix else Text("(the question alone)", style="dim")
-        console.print(Text.assemble((f"prefix of {len(node.prefix)} steps  ", "bold"), f"{counts}  ", last), soft_wrap=True)
+        _print_text(console, Text.assemble((f"prefix of {len(node.prefix)} steps  ", "bold"), f"{counts}  ", last))
         for rollout in node.rollouts[:limit]:
             style = _VERDICT[rollout.verdict.outcome]
             text = " / ".join(rollout.completion.text.splitlines())
-            console.print(Text(f"     {rollout.verdict.outcome:<8}", style=style) + visible(text, "dim"), soft_wrap=True)
+            _print_text(console, Text.assemble((f"     {rollout.verdict.outcome:<8}", style), visible(text, "dim")))
+
+
+def _print_text(console: Console, text: Text) -> None:
+    """Broken between words on a terminal; whole lines in a file or a pipe, where they are searched."""
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def _style(labeled: LabeledSolution, index: int) -> str:
