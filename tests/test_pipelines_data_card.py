@@ -28,9 +28,10 @@ from openr_data.pipelines.data_card import CardOptions, data_card, write_data_ca
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.importing import ImportConfig, import_file
 from openr_data.pipelines.label import label
-from openr_data.pipelines.run_card import STALE
+from openr_data.pipelines.run_card import STALE, import_words
 from openr_data.problems import ProblemSource
 from openr_data.store.read import RunReader
+from openr_data.store.run_record import RunIdentity, RunRecord
 
 NOTE = "\n## My notes\n\nLook at <b>this</b>.\r\n"
 
@@ -289,10 +290,34 @@ def test_an_imported_run_says_whose_the_labels_are_and_how_they_were_read(tmp_pa
     assert automatic == {name: said[name] for name in automatic}
     assert metadata(card)["annotations_creators"] == ["found"]
     assert "The labels are not ours: they were published in the layout `processbench`." in said["labels"]
-    assert "A neutral rating counts as good." in said["labels"]
+    assert "experts marked the first wrong step" in said["labels"]
+    assert "neutral" not in said["labels"]
     assert "ProcessBench was published under apache-2.0" in said["sources"]
     assert "2412.06559" in said["citation"]
     assert "costs" not in said
+
+
+@pytest.mark.parametrize(
+    ("layout", "reading", "told"),
+    [
+        ("prm800k", {"neutral": "good"}, "A neutral rating counts as good."),
+        ("prm800k", {"neutral": "none"}, "A neutral rating gives no label."),
+        ("prm800k", {"keep_excluded": True}, "such as quality control, were kept."),
+        ("openrlhf", {"threshold": 0.5}, "Of soft values, those count as right that are at least 0.5."),
+        ("openrlhf", {"threshold": 0.0}, "Of soft values, those count as right that are above 0."),
+        ("math-aps", {}, "Of soft values, those count as right that the layout's authors call so."),
+        ("of a later version", {}, "The layout does not say who or what made them."),
+    ],
+)
+def test_the_rules_by_which_published_labels_were_read(layout: str, reading: dict[str, Any], told: str) -> None:
+    source = {"location": "a/b", "revision": "abc"}
+    config = {"run": {"source": source, "format": layout, "reading": reading}}
+    record = RunRecord.of(
+        RunIdentity("import", config, f"published:{layout}", {"source": "hub:a/b@abc"}, ("labeled", "problems"))
+    )
+    words = import_words(record)
+    assert any(told in sentence for sentence in words["how"])
+    assert (words["settings"]["read from"], words["settings"]["revision"]) == ("a/b", "abc")
 
 
 def test_hostile_names_in_the_data_stay_text(run: Path) -> None:

@@ -35,6 +35,11 @@ _KNOWN: Mapping[str, Licence] = {
     "builtin:arithmetic": _BUILTIN,
     "openai/gsm8k": _GSM8K,
     "gsm8k": _GSM8K,
+    "math": _MATH,
+    "math-500": _MATH_500,
+    "prm800k": _PRM800K,
+    "processbench": _BENCH,
+    "math-shepherd": _SHEPHERD,
     "hendrycks/competition_math": _MATH,
     "eleutherai/hendrycks_math": _MATH,
     "huggingfaceh4/math-500": _MATH_500,
@@ -47,7 +52,7 @@ _LAYOUTS: Mapping[str, Licence] = {"prm800k": _PRM800K, "processbench": _BENCH, 
 
 
 def licence_of(source: str) -> Licence | None:
-    """Of a source by its full name, such as that of a Hub data set; `None` where nothing is known. A file's name proves nothing.
+    """Of a source by its name in the rows, or on the Hub; `None` where nothing is known. A file's name proves nothing.
 
     >>> licence_of("openai/gsm8k").licence, licence_of("my_gsm8k.jsonl")
     ('mit', None)

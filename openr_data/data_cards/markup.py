@@ -74,7 +74,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def bullets(sentences: Iterable[str]) -> str:
-    return "".join(f"- {prose(sentence)}\n" for sentence in sentences)
+    return "".join(f"- {prose(sentence)}\n" for sentence in sentences if sentence)
 
 
 class Shown(str):

@@ -22,6 +22,7 @@ def sources(problems: Mapping[str, int], layouts: Sequence[str], inputs: Mapping
     told = [
         table(("Source of the problems", "Problems", "Licence", "As stated by"), rows),
         *([f"\nAnd {number(more)} further sources.\n"] if more > 0 else []),
+        "\nA source is taken at its word: its name stands in the rows.\n",
         *(_published(layout) for layout in layouts),
         "\nWhat was read:\n\n",
         table(("Input", "Read from", "Digest"), [(name, read_from, digest) for name, digest in inputs.items()]),

@@ -28,6 +28,16 @@ COUNTED = ("numbers", "figures", "quality", "checks", "contamination", "costs", 
 
 STALE = "The data changed after this part was made: `openr-data card` makes it again.\n"
 _NEUTRAL = {"good": "counts as good", "bad": "counts as wrong", "none": "gives no label"}
+_ORIGINS = {
+    "prm800k": "In the original, people rated every step (arXiv 2305.20050).",
+    "processbench": "In the original, experts marked the first wrong step (arXiv 2412.06559).",
+    "math-shepherd": "In the original, rollouts of a model labelled the steps (arXiv 2312.08935).",
+    "math-aps": "In the original, OpenR's search with rollouts of a model measured the steps (arXiv 2410.09671).",
+}
+_ORIGINS["math-aps-tree"] = _ORIGINS["math-aps"]
+_SOFT = {"math-aps", "math-aps-tree", "openr", "openrlhf", "scan", "trl"}
+_AUTHORS = "those count as right that the layout's authors call so"
+_UNKNOWN_ORIGIN = "The layout does not say who or what made them."
 T = TypeVar("T")
 
 
@@ -106,7 +116,7 @@ def import_words(record: RunRecord) -> Words:
     values: Mapping[str, Any] = record.identity["config"]["run"]
     layout, reading, source = str(values["format"]), values.get("reading", {}), values["source"]
     doc = LAYOUTS[layout].doc if layout in LAYOUTS else ""
-    threshold = reading.get("threshold")
+    threshold, kept = reading.get("threshold"), "kept" if reading.get("keep_excluded") else "left out"
     return {
         "title": f"Published step labels ({layout})",
         "about": "Step labels that others published, read with openr-data into its tables; none was made or changed here.",
@@ -117,12 +127,12 @@ def import_words(record: RunRecord) -> Words:
             "data schema": SCHEMA_VERSION,
         },
         "how": [
-            f"The labels are not ours: they were published in the layout `{layout}`. {doc}",
+            f"The labels are not ours: they were published in the layout `{layout}`. {_ORIGINS.get(layout, _UNKNOWN_ORIGIN)}",
+            f"The layout: {doc}." if doc else "",
             "They were read as they are, and no step was labelled anew. `estimator` says what kind of value stands in `mc`.",
-            f"A neutral rating {_NEUTRAL.get(reading.get('neutral', 'good'), 'is kept')}.",
-            "A soft value is a label as its authors read it." if threshold is None else _thresholded(float(threshold)),
-            "Rows that the publisher sets aside, such as quality control, were "
-            + ("kept." if reading.get("keep_excluded") else "left out."),
+            f"A neutral rating {_NEUTRAL.get(reading.get('neutral', 'good'), 'is kept')}." if layout == "prm800k" else "",
+            f"Of soft values, {_AUTHORS if threshold is None else _right(float(threshold))}." if layout in _SOFT else "",
+            f"Rows that the publisher sets aside, such as quality control, were {kept}.",
         ],
         "limits": ["What the publisher's labels cannot see, these cannot see either.", *_UNGRADED],
         "annotations": "found",
@@ -134,8 +144,8 @@ _UNGRADED = (
 )
 
 
-def _thresholded(threshold: float) -> str:
-    return f"A soft value is right when it is {f'at least {threshold}' if threshold else 'above 0'}."
+def _right(threshold: float) -> str:
+    return f"those count as right that are {f'at least {threshold}' if threshold else 'above 0'}"
 
 
 def _made(kind: type[T], values: Mapping[str, Any]) -> T:
