@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: quickstart test check format docs wheel test-view test-vllm clean
+.PHONY: quickstart test check format docs wheel test-view test-vllm test-consumers clean
 
 quickstart: $(READY)  ## A labelled data set from the built-in model, and how well each method found the first wrong step
 	$(OFFLINE) $(BIN)/openr-data quickstart --out quickstart
@@ -41,6 +41,9 @@ test-view: $(READY)  ## Pages of `view` in a real browser, in an environment of 
 
 test-vllm: $(READY)  ## The real vLLM tier, in an environment of its own (.venv-vllm)
 	PYTHON=$(PYTHON) sh tests/vllm_tier/run.sh
+
+test-consumers: $(READY)  ## TRL trains on exported data sets; it is installed beside the environment (.venv-consumers)
+	sh tests/consumer_tier/run.sh
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
