@@ -16,9 +16,12 @@ from test_pipelines_stage import config, write_problems
 import openr_data
 from openr_data.errors import InputError, OpenRDataError, RunDirError, UsageError
 from openr_data.pipelines.config import RunOptions
+from openr_data.pipelines.export_config import ExportConfig
+from openr_data.pipelines.exporting import export
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.publish import publish
 from openr_data.pipelines.publish_folder import FolderTarget
+from openr_data.pipelines.splits import Splits
 from openr_data.pipelines.step_frame import COLUMNS
 from openr_data.store.read import RunReader
 from openr_data.types import NO_ERROR, StepLabel
@@ -188,6 +191,21 @@ def test_a_published_file_is_read_without_a_run(tmp_path: Path) -> None:
     assert len(openr_data.load(file, layout="processbench")) == 2
     with pytest.raises(UsageError, match="layout is auto or one of"):
         openr_data.load(file, layout="guess")
+
+
+def test_an_export_is_read_in_its_own_layout(run: Path, tmp_path: Path) -> None:
+    how = ExportConfig("trl", splits=Splits(0.6, 0.2, 0.2))
+    export(how, run, tmp_path / "out")
+    data = openr_data.load(tmp_path / "out")
+    assert (data.info.kind, data.info.layout) == ("export", "trl")
+    decided = [one for one in openr_data.load(run).labeled() if one.first_error is not None]
+    found = sorted((one.solution.steps, one.hard_labels) for one in data.labeled())
+    assert found == sorted((one.solution.steps, one.hard_labels) for one in decided)
+    parts = [openr_data.load(tmp_path / "out", split=name).frame().height for name in ("train", "validation", "test")]
+    assert sum(parts) == len(found)
+    assert all(parts)
+    with pytest.raises(InputError, match="no data files of the split 'dev'"):
+        openr_data.load(tmp_path / "out", split="dev")
 
 
 def test_what_cannot_be_opened_is_told_in_one_sentence(run: Path, tmp_path: Path) -> None:

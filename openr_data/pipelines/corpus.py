@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """`kind` is `run`, `published` or `file`. `complete` is false for a run that is still going, or was stopped: what it has
-    finished can be read. `rows` counts those of each table, `rejected` the rows of a file that are not of its layout, by reason.
-    `revision` is the commit of what came from the Hub.
+    """`kind` is `run`, `published`, `export`, `file` or `folder`. `complete` is false for a run that is still going, or was
+    stopped: what it has finished can be read. `rows` counts those of each table, `rejected` the rows of files that are not of
+    their layout, by reason. `revision` is the commit of what came from the Hub.
     """
 
     location: str

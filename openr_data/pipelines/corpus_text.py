@@ -21,6 +21,7 @@ _COLOURS = {True: "#1a7f37", False: "#cf222e", None: "#9a6700"}
 def facts(info: Info) -> list[tuple[str, str]]:
     """Name and value; without what is not known."""
     what = {"run": f"run of {info.command}", "published": "published data set", "file": f"file in the layout {info.layout}"}
+    what |= {"folder": f"folder in the layout {info.layout}", "export": f"export in the layout {info.layout}"}
     rows = [
         (what.get(info.kind, info.kind), info.location),
         ("method", info.method),

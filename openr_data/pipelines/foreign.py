@@ -22,12 +22,12 @@ _TABLES = ("labeled", "problems")
 _BATCH = 1000
 
 
-def read_file(path: Path, layout: str) -> tuple[str, Mapping[str, pa.Table], Mapping[str, int]]:
-    """The name of the layout, the tables, and how many rows are not of the layout, by reason.
+def read_files(path: Path, layout: str, split: str = "") -> tuple[str, Mapping[str, pa.Table], Mapping[str, int]]:
+    """The name of the layout, the tables, and how many rows are not of the layout, by reason; of a folder, `split` alone.
 
     Raises `InputError` where no row can be used or the layout cannot be told, and `UsageError` for an unknown layout.
     """
-    source = ProblemSource(str(path))
+    source = ProblemSource(str(path), split=split)
     chosen = _chosen(source, layout)
     building = {table: _Table(table) for table in _TABLES}
     rejected: Counter[str] = Counter()

@@ -13,6 +13,7 @@ from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.pipelines.corpus import Corpus, Info
 from openr_data.pipelines.tables import ArrowTables, PublishedTables, RunTables
 from openr_data.problems.source import SUFFIXES
+from openr_data.store.atomic import read_checked_json
 from openr_data.store.published import PublishedReader, read_manifest
 from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"(?:hf://)?(?:datasets/)?(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)")
 _TRAIN = "train"
+EXPORT = "export.json"
+"""What `openr-data export` leaves beside its files."""
 
 
 def load(
@@ -35,13 +38,14 @@ def load(
     """Open a data set for reading: typed records, and polars, Arrow and `datasets` views of them.
 
     `path_or_repo` is, in this order: a run directory of `generate`, `label` or `import` (also one that is not finished: then
-    `complete` is false, and what is sealed can be read); a folder written by `openr-data publish --to`; a file of published
-    labels, or a folder of them such as `openr-data export` writes, in a layout that `openr-data import` knows (`layout` names it
-    where it cannot be told); or `owner/name`, a data set on the Hugging Face Hub that openr-data published.
+    `complete` is false, and what is sealed can be read); a folder written by `openr-data publish --to` or `openr-data export`; a
+    file of published labels, or a folder of them, in a layout that `openr-data import` knows (`layout` names it where it cannot
+    be told); or `owner/name`, a data set on the Hugging Face Hub that openr-data published. Files of other layouts are read into
+    memory; everything else is read where it lies.
 
-    `split` is one split of a published data set (default: all, one after the other). `revision` is a tag, branch or commit of a
-    Hub data set, and `token` its access token (default: that of `hf auth login`; `False`: none). The Hub is the one that
-    HF_ENDPOINT names.
+    `split` is one split of a published or exported data set (default: all, one after the other). `revision` is a tag, branch or
+    commit of a Hub data set, and `token` its access token (default: that of `hf auth login`; `False`: none). The Hub is the one
+    that HF_ENDPOINT names.
 
     Raises `InputError` for what is not there or cannot be read, `RunDirError` for a damaged run, `HubError` when the Hub refuses.
 
@@ -56,7 +60,7 @@ def load(
     if _exists(path):
         if revision is not None:
             raise UsageError(f"a revision belongs to a data set on the Hub, and {text} is a path")
-        return _of_file(path, split, layout) if path.is_file() else _of_folder(path, split, layout)
+        return _of_folder(path, split, layout) if path.is_dir() else _of_file(path, split, layout)
     match = _REPOSITORY.fullmatch(text)
     if not match:
         raise InputError(f"there is no file or directory {text}; give a path, or OWNER/NAME of a data set on the Hub")
@@ -71,6 +75,8 @@ def _exists(path: Path) -> bool:
 
 
 def _of_folder(path: Path, split: str | None, layout: str) -> Corpus:
+    if (path / EXPORT).is_file():
+        return _of_export(path, split, Info(str(path), "export", {}))
     if read_manifest(path) is not None:
         return _published(path, split, Info(str(path), "published", {}))
     if (path / RUN).is_file():
@@ -81,7 +87,7 @@ def _of_folder(path: Path, split: str | None, layout: str) -> Corpus:
             f"{path} is not a run itself, but holds {', '.join(inside[:3])}: give the path of one, such as {path / inside[0]}"
         )
     if any(file.suffix in SUFFIXES for file in path.rglob("*")):
-        return _of_file(path, split, layout)
+        return _of_files(path, split, layout, Info(str(path), "folder", {}))
     raise RunDirError(f"{path} holds no run (it has no {RUN}), no data set published by openr-data, and no file of labels")
 
 
@@ -102,14 +108,29 @@ def _published(path: Path, split: str | None, info: Info) -> Corpus:
 
 
 def _of_file(path: Path, split: str | None, layout: str) -> Corpus:
-    from openr_data.pipelines.foreign import read_file
-
     if split is not None:
         raise UsageError(f"{path} is a file, which has no splits")
-    name, tables, rejected = read_file(path, layout)
+    return _of_files(path, None, layout, Info(str(path), "file", {}))
+
+
+def _of_export(path: Path, split: str | None, info: Info) -> Corpus:
+    """What `openr-data export` wrote says its layout itself."""
+    try:
+        layout = str(read_checked_json(path / EXPORT, "export the run again")["options"]["format"])
+    except (KeyError, TypeError):
+        raise RunDirError(f"{path / EXPORT} is of another version of openr-data; export the run again") from None
+    return _of_files(path / "data", split, layout, info)
+
+
+def _of_files(path: Path, split: str | None, layout: str, info: Info) -> Corpus:
+    from openr_data.pipelines.foreign import read_files
+
+    name, tables, rejected = read_files(path, layout, split or "")
     arrow = ArrowTables(tables)
-    info = Info(str(path), "file", {table: arrow.rows(table) for table in arrow.names}, layout=name, rejected=rejected)
-    return Corpus(arrow, replace(info, method=name), _no_statistics(str(path)))
+    rows = {table: arrow.rows(table) for table in arrow.names}
+    splits = (split,) if split else ()
+    info = replace(info, rows=rows, layout=name, method=name, rejected=rejected, splits=splits)
+    return Corpus(arrow, info, _no_statistics(info.location))
 
 
 def _of_hub(name: str, revision: str | None, split: str | None, token: str | bool | None) -> Corpus:
@@ -118,12 +139,14 @@ def _of_hub(name: str, revision: str | None, split: str | None, token: str | boo
     from openr_data.hub.secrets import Token
 
     data = "data*/*" if split is None else f"data*/{split}-*"
-    patterns = ("README.md", "manifest.json", "run.json", data, data.replace("/", "/*/"))
+    patterns = ("README.md", "manifest.json", RUN, EXPORT, data)
     known = Token(token) if isinstance(token, str) else None
     try:
         got = fetch(name, revision, known, anonymous=token is False, patterns=patterns)
     except HubError as fault:
         raise HubError(f"there is no file or directory {name}, and on the Hub: {fault}") from None
+    if (got.path / EXPORT).is_file():
+        return _of_export(got.path, split, Info(name, "export", {}, revision=got.commit))
     if read_manifest(got.path) is None:
         raise InputError(
             f"{name} was not published by openr-data; if its layout is known, `openr-data import {name} --out RUN` reads it"
