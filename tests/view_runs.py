@@ -42,7 +42,7 @@ MATHS = (
     "\\[\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix} \\cdot \\left(\\sqrt[3]{\\alpha}\\right)\\]",
     "\\begin{align*} a &= b \\\\ &= c \\end{align*}",
     "A broken one stays: \\(\\frac{1}{\\) and $\\nosuchcommand{2}$.",
-    "So the answer is \\boxed{\\text{even}}.",
+    "So the answer is \\boxed{\\text{even}} $\\mbox{cm}$.",
 )
 
 

@@ -7,21 +7,22 @@ import { conclusion, strip, verdictBadge } from "./values.js";
 import { makeTable } from "./table.js";
 import { detailPane, lineOf } from "./detail.js";
 
+// `size` is a width in rem, `drop` the order in which columns go where there is little room.
 const COLUMNS = {
   solutions: [
-    { name: "question", label: "Problem", width: "minmax(9rem, 1fr)", sortable: true },
-    { name: "verdict", label: "Answer", width: "5.3rem", sortable: true },
-    { name: "first", label: "First error", width: "5.6rem", sortable: true, labelled: true },
-    { name: "strip", label: "Steps by value", width: "8.2rem", labelled: true },
-    { name: "lowest", label: "Lowest", width: "3.9rem", sortable: true, valued: true },
-    { name: "steps", label: "Steps", width: "3rem", sortable: true },
+    { name: "question", label: "Problem", size: 11, sortable: true },
+    { name: "verdict", label: "Answer", size: 5.3, sortable: true, drop: 4 },
+    { name: "first", label: "First error", size: 5.6, sortable: true, labelled: true },
+    { name: "strip", label: "Steps by value", size: 8.2, labelled: true, drop: 3 },
+    { name: "lowest", label: "Lowest", size: 3.9, sortable: true, valued: true, drop: 2 },
+    { name: "steps", label: "Steps", size: 3, sortable: true, drop: 1 },
   ],
   problems: [
-    { name: "question", label: "Problem", width: "minmax(9rem, 1fr)", sortable: true },
-    { name: "source", label: "Source", width: "8.5rem", sortable: true },
-    { name: "difficulty", label: "Level", width: "4.6rem", sortable: true },
-    { name: "right", label: "Right answers", width: "8rem", sortable: true },
-    { name: "nodes", label: "Prefixes", width: "5.4rem", sortable: true, labelled: true },
+    { name: "question", label: "Problem", size: 11, sortable: true },
+    { name: "source", label: "Source", size: 8.5, sortable: true, drop: 2 },
+    { name: "difficulty", label: "Level", size: 4.6, sortable: true, drop: 1 },
+    { name: "right", label: "Right answers", size: 7, sortable: true },
+    { name: "nodes", label: "Prefixes", size: 5, sortable: true, labelled: true, drop: 3 },
   ],
 };
 const ROW_HEIGHT = 46;
@@ -82,6 +83,7 @@ export function browseView(index, opened) {
     const back = el("button", { type: "button", class: "back", onclick: close }, "Back to the list");
     detail.replaceChildren(back, ...parts);
     if (!same) detail.scrollTop = 0;
+    showPressed(detail.querySelector(".chooser"));
     if (pressed) detail.querySelector(pressed)?.focus();
     tables.solutions.select(whole.solution);
     tables.problems.select(whole.problem);
@@ -122,6 +124,12 @@ export function browseView(index, opened) {
       if (state.filter.text.trim()) refresh();
     },
   };
+}
+
+// Of many solutions only some are in sight: the open one is.
+function showPressed(chooser) {
+  const pressed = chooser?.querySelector("[aria-pressed='true']");
+  if (pressed) chooser.scrollTop = pressed.offsetTop - chooser.offsetTop - chooser.clientHeight / 2 + pressed.offsetHeight / 2;
 }
 
 // Where the focus was inside the detail, as something that can be found again after it was drawn anew.

@@ -4,14 +4,12 @@ import { el } from "./dom.js";
 
 const AROUND = 6;
 
-// `columns` are {name, label, width, sortable}; `cells(at)` gives one row's cells, `open(at)` shows it, `sort(name)` is asked to sort.
+// `columns` are {name, label, size, drop, sortable}, the first of them as wide as there is room; `cells(at)` gives one row's cells, `open(at)` shows it, `sort(name)` is asked to sort.
 export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
   const head = el("div", { class: "row head", role: "row", "aria-rowindex": 1 });
   const space = el("div", { class: "space", role: "rowgroup" });
   const scroller = el("div", { class: "scroller", role: "presentation", tabindex: -1 }, space);
   const grid = el("div", { class: "grid", role: "grid", tabindex: 0, "aria-label": label }, head, scroller);
-  const widths = columns.map((column) => column.width).join(" ");
-  grid.style.setProperty("--columns", widths);
   const rows = new Map();
   let found = [];
   let active = 0;
@@ -21,6 +19,19 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
   let height = 600;
 
   head.append(...columns.map((column) => header(column)));
+
+  // Lets columns go until the others fit.
+  function fit() {
+    const room = grid.clientWidth / parseFloat(getComputedStyle(document.documentElement).fontSize) - 3;
+    const droppable = columns.filter((column) => column.drop).sort((left, right) => left.drop - right.drop);
+    const gone = new Set();
+    const needed = () => columns.reduce((sum, column) => sum + (gone.has(column) ? 0 : column.size + 0.7), 0);
+    while (needed() > room && gone.size < droppable.length) gone.add(droppable[gone.size]);
+    const shown = columns.filter((column) => !gone.has(column));
+    const widths = shown.map((column, at) => (at ? `${column.size}rem` : "minmax(0, 1fr)"));
+    grid.style.setProperty("--columns", widths.join(" "));
+    grid.dataset.without = [...gone].map((column) => column.name).join(" ");
+  }
 
   function header(column) {
     const content = column.sortable
@@ -112,6 +123,7 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
   }, { passive: true });
   new ResizeObserver(() => {
     height = scroller.clientHeight || height;
+    fit();
     draw();
   }).observe(scroller);
 

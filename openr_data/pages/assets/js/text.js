@@ -106,7 +106,7 @@ function formula(kind, source, body) {
   const box = el("span", { class: `formula ${kind}` });
   try {
     if (body.length > LONGEST_FORMULA || REFUSED.test(body)) throw new Error("not read");
-    const options = { displayMode: kind === "block", throwOnError: true, wrap: "tex", maxExpand: 200, maxSize: [20, 400] };
+    const options = { displayMode: kind === "block", throwOnError: true, macros: { "\\mbox": "\\text{#1}" }, maxExpand: 200, maxSize: [20, 400] };
     temml.render(body, box, options);
     withoutNames(box);
   } catch {
