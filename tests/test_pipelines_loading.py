@@ -152,6 +152,11 @@ def test_a_published_folder_holds_the_records_of_its_run(run: Path, published: P
         data.statistics()
 
 
+def test_a_published_folder_is_no_run(published: Path) -> None:
+    with pytest.raises(RunDirError, match=r"is a published data set, not a run directory; openr_data\.load opens it"):
+        RunReader.open(published)
+
+
 def test_a_published_folder_without_a_shard_is_refused(published: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(published, tmp_path / "set"))
     next(folder.glob("data*/nodes/train-*.parquet")).unlink()
@@ -195,7 +200,7 @@ def test_a_published_file_is_read_without_a_run(tmp_path: Path) -> None:
 
 def test_an_export_is_read_in_its_own_layout(run: Path, tmp_path: Path) -> None:
     how = ExportConfig("trl", splits=Splits(0.6, 0.2, 0.2))
-    export(how, run, tmp_path / "out")
+    export(run, how, tmp_path / "out")
     data = openr_data.load(tmp_path / "out")
     assert (data.info.kind, data.info.layout) == ("export", "trl")
     decided = [one for one in openr_data.load(run).labeled() if one.first_error is not None]

@@ -12,6 +12,8 @@ from publishing import options, small_run, use_hub
 
 import openr_data
 from openr_data.errors import HubError, InputError, UsageError
+from openr_data.pipelines.export_config import ExportConfig
+from openr_data.pipelines.exporting import export
 from openr_data.pipelines.publish import publish
 from openr_data.pipelines.publish_hub import HubTarget
 
@@ -81,6 +83,14 @@ def test_faults_that_pass_are_waited_for_and_others_are_told(hub: HubServer, run
     assert len(openr_data.load(REPO, token=READ)) == 24
     with pytest.raises(UsageError, match="cannot be a revision"):
         openr_data.load(REPO, revision="a..b")
+
+
+def test_a_published_export_is_read_in_its_layout(hub: HubServer, run: Path, tmp_path: Path) -> None:
+    export(run, ExportConfig("scan"), tmp_path / "out")
+    publish(tmp_path / "out", HubTarget(REPO), options())
+    data = openr_data.load(REPO)
+    assert (data.info.kind, data.info.layout, data.info.location) == ("export", "scan", REPO)
+    assert data.steps().height == openr_data.load(tmp_path / "out").steps().height > 0
 
 
 def test_a_data_set_of_others_is_refused(hub: HubServer) -> None:

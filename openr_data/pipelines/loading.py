@@ -14,7 +14,8 @@ from openr_data.pipelines.corpus import Corpus, Info
 from openr_data.pipelines.tables import ArrowTables, PublishedTables, RunTables
 from openr_data.problems.source import SUFFIXES
 from openr_data.store.atomic import read_checked_json
-from openr_data.store.published import PublishedReader, read_manifest
+from openr_data.store.published import PublishedReader
+from openr_data.store.published_manifest import read_manifest
 from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
 

@@ -13,12 +13,12 @@ from typing import Any
 from openr_data.errors import InputError, RunDirError
 from openr_data.store.frames import Row
 from openr_data.store.manifest import NAME as MANIFEST
+from openr_data.store.published_manifest import read_manifest
 from openr_data.store.read import ItemRecords, join_items
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.schemas import SCHEMA_VERSION, TABLES
 from openr_data.store.table_rows import table_rows
 
-_MAKER = "openr-data"
 _FILE = re.compile(r"(?:data|data-[0-9a-f]+)/(?P<table>\w+)/(?P<split>\w+)-(?P<index>\d{5,})-of-(?P<count>\d{5,})\.parquet")
 _SPLITS = ("train", "validation", "test")
 _MAIN = ("labeled", "solutions")
@@ -108,15 +108,6 @@ class PublishedReader:
     def _rows(self, table: str, split: str) -> Iterator[Row]:
         files = self.parts[table].get(split, ())
         return chain.from_iterable(table_rows(file.path, table, file.rows, _REMEDY) for file in files)
-
-
-def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a published folder; `None` where there is none, or another program's (or a run's) `manifest.json`."""
-    try:
-        body = json.loads((path / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) and body.get("made_by") == _MAKER else None
 
 
 def _parts(path: Path, body: Mapping[str, Any]) -> dict[str, dict[str, tuple[PublishedFile, ...]]]:

@@ -15,6 +15,7 @@ from openr_data.store.codecs import read_labeled, read_node, read_problem, read_
 from openr_data.store.frames import Row
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import Manifest, Shard, TableSize
+from openr_data.store.published_manifest import read_manifest
 from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunRecord
 from openr_data.store.table_rows import table_rows
@@ -49,7 +50,14 @@ class RunReader:
         """Raises `RunDirError` where there is no run, or a damaged one."""
         if not (path / RUN).is_file():
             raise RunDirError(f"{path} is not a run directory: it has no {RUN}")
-        record = RunRecord.load(path)
+        try:
+            record = RunRecord.load(path)
+        except RunDirError:
+            if read_manifest(path) is None:
+                raise
+            raise RunDirError(
+                f"{path} is a published data set, not a run directory; openr_data.load opens it in Python"
+            ) from None
         if record.part:
             raise RunDirError(f"{path} is part {record.part} of a run; `openr-data merge` makes the run of its parts")
         manifest = Manifest.load(path)
