@@ -153,7 +153,7 @@ def test_a_published_folder_holds_the_records_of_its_run(run: Path, published: P
 
 
 def test_a_published_folder_is_no_run(published: Path) -> None:
-    with pytest.raises(RunDirError, match=r"is a published data set, not a run directory; openr_data\.load opens it"):
+    with pytest.raises(RunDirError, match=r"is a published data set and no run directory; openr_data\.load opens it"):
         RunReader.open(published)
 
 
