@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from openr_data.errors import RunDirError, UsageError
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from openr_data.data_cards.statistics import Statistics
+
+
+_LOOKED_AT = 32
+"""Problems among which a notebook's example is chosen: one with a wrong step says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +166,6 @@ class Corpus:
         return as_text(self.info)
 
     def _repr_html_(self) -> str:
-        first = next(self.records(rollouts=False), None)
-        return as_html(self.info, first)
+        looked_at = list(islice(self.records(rollouts=False), _LOOKED_AT))
+        wrong = (item for item in looked_at if any((one.first_error or 0) > 0 for one in item.labeled))
+        return as_html(self.info, next(wrong, looked_at[0] if looked_at else None))

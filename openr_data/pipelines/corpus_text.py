@@ -41,12 +41,13 @@ def as_text(info: Info) -> str:
     return "\n".join([f"Corpus: {what} {where}", *(f"  {name:<{width}}  {value}" for name, value in more)])
 
 
-def as_html(info: Info, first: ItemRecords | None) -> str:
-    """The facts, and the first problem with one solution, its steps coloured by label."""
+def as_html(info: Info, example: ItemRecords | None) -> str:
+    """The facts, and a problem with one solution, its steps coloured by label."""
     cells = "".join(
         f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts(info)
     )
-    return f"<div><table>{cells}</table>{_example(first) if first else ''}</div>"
+    plain = "class='tex2jax_ignore mathjax_ignore'"  # a dollar sign in a text of a model is no beginning of mathematics
+    return f"<div {plain}><table>{cells}</table>{_example(example) if example else ''}</div>"
 
 
 def _example(item: ItemRecords) -> str:

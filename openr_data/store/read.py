@@ -55,9 +55,7 @@ class RunReader:
         except RunDirError:
             if read_manifest(path) is None:
                 raise
-            raise RunDirError(
-                f"{path} is a published data set, not a run directory; openr_data.load opens it in Python"
-            ) from None
+            raise RunDirError(f"{path} is a published data set and no run directory; openr_data.load opens it") from None
         if record.part:
             raise RunDirError(f"{path} is part {record.part} of a run; `openr-data merge` makes the run of its parts")
         manifest = Manifest.load(path)
