@@ -142,6 +142,7 @@ def _first_errors(counted: Statistics) -> Figure | None:
     panels[0].set(
         xlabel=f"step of the first error{f' (last bar: {last + 1} and later)' * (max(found) > last)}", ylabel="solutions"
     )
+    panels[0].set_xlim(0.4, last + 1.6)
     _whole_ticks(panels[0])
     if counted.first_error_place:
         _bars(panels[1], counted.first_error_place, _WRONG, scale=100)
@@ -164,7 +165,7 @@ def _values(counted: Statistics) -> Figure | None:
     canvas, panels = _canvas(2.7, len(shown))
     for axes, (name, values) in zip(panels, shown.items(), strict=True):
         _bars(axes, values, _PLAIN)
-        axes.set(xlabel=f"value of a step (estimator: {_plain(name)})", xlim=(values.edges[0], values.edges[-1]))
+        axes.set(xlabel=f"value of a step\n(estimator: {_plain(name)})", xlim=(values.edges[0], values.edges[-1]))
     panels[0].set(ylabel="steps")
     told = "; ".join(_ends(name, values) for name, values in shown.items())
     return _made("step-values", canvas, "Step values", "Histogram of the values of steps, by estimator", _sentence(told))
@@ -188,7 +189,10 @@ def _place(counted: Statistics) -> Figure | None:
     axes.plot(places, values, color=_PLAIN, marker="o", markersize=5, linewidth=2)
     low, high = min(0.0, *values), max(1.0, *values)
     axes.set(
-        xlim=(0, 100), ylim=(low, high * 1.02), xlabel="place in the solution (% of its steps)", ylabel="mean value of a step"
+        xlim=(0, 100),
+        ylim=(low * 1.05, high * 1.02),
+        xlabel="place in the solution (% of its steps)",
+        ylabel="mean value of a step",
     )
     alt = "Line of the mean value of steps over their place in the solution"
     caption = f"The mean value goes from {values[0]:.2f} in the first steps to {values[-1]:.2f} in the last."
@@ -231,8 +235,15 @@ def _canvas(height: float, panels: int = 1) -> tuple[Canvas, list[Axes]]:
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=(_WIDTH, height), dpi=_DOTS, layout="constrained")
-    found = canvas.subplots(1, panels, squeeze=False)
-    return canvas, list(found[0])
+    found = list(canvas.subplots(1, panels, squeeze=False)[0])
+    for axes in found:
+        axes.yaxis.set_major_formatter(_tick)
+    return canvas, found
+
+
+def _tick(value: float, _: int) -> str:
+    """A tick of an axis of counts with separators, one of values as it is."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:g}"
 
 
 def _made(name: str, canvas: Canvas, title: str, alt: str, caption: str) -> Figure:
