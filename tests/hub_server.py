@@ -59,6 +59,8 @@ _ROUTES = tuple(
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # an answer leaves in one piece: its second one would wait 40 ms for the client's acknowledgement
+    disable_nagle_algorithm = True
     hub: HubServer
 
     def do_GET(self) -> None:

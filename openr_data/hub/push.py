@@ -98,9 +98,11 @@ def tag_version(repo: Repository, commit: str, identity: LocalFile, tag: str, *,
         name = tag or f"v{max(map(version_number, tags), default=0) + 1}"
         try:
             repo.make_tag(name, commit)
-        except Conflict:
+        except (Conflict, Passing) as fault:
             if repo.tags().get(name) == commit:
-                return name, True
+                return name, True  # our own tag, whose answer was lost
+            if isinstance(fault, Passing):
+                raise
             continue
         return name, True
 

@@ -13,6 +13,8 @@ from openr_data.hub.secrets import Token
 
 _SECONDS = 300.0
 """The longest silence of a connection. The library has no limit of its own."""
+_LOGGERS = ("huggingface_hub", "hf_xet", "httpx", "httpx2", "httpcore", "httpcore2")
+"""They write down addresses and headers, and with them signatures and tokens."""
 
 
 def endpoint() -> str:
@@ -35,7 +37,7 @@ def quiet_library() -> Iterator[None]:
     from huggingface_hub.utils import _http
 
     factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
-    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "httpx", "httpx2", "httpcore")]
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -31,7 +31,7 @@ from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
 
 EXPORT = "export.json"
-_SMALLEST = 10_000
+_SMALLEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +182,11 @@ def _local_files(folder: Path, skip: set[str] | frozenset[str] = frozenset()) ->
 def parse_size(text: str) -> int:
     """A size in bytes.
 
-    >>> parse_size("500MB"), parse_size("1.5 GB"), parse_size("20000")
-    (500000000, 1500000000, 20000)
+    >>> parse_size("500MB"), parse_size("1.5 GB"), parse_size("2000000")
+    (500000000, 1500000000, 2000000)
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMG]?)B?", text.strip())
     size = int(float(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2].replace("K", "k")]) if match else 0
     if size < _SMALLEST:
-        raise UsageError(f"a file size is a number with kB, MB or GB, of at least 10kB, such as 500MB, not '{text}'")
+        raise UsageError(f"a file size is a number with MB or GB, of at least 1MB, such as 500MB, not '{text}'")
     return size

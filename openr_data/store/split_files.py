@@ -26,8 +26,8 @@ from openr_data.store.shards import damage
 _BATCH_ROWS = 1000
 _GROUP_ROWS = 10_000
 _GROUP_BYTES = 16 << 20
-_MARGIN = 0.02
-"""Of a file's size is left for its footer."""
+_FOOTER, _CHUNK = 16_000, 500
+"""About the bytes of a footer and of what it says of a column in a row group, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def split_items(reader: RunReader, names: Sequence[str], split_of: Callable[[str
 def write_splits(reader: RunReader, splits: ItemSplits, folder: Path, file_bytes: int) -> list[SplitFile]:
     """Every table of the run below `folder`, as `<table>/<split>-00000-of-0000N.parquet`; no file without rows.
 
-    Files are at most `file_bytes` long. Raises `RunDirError` where a shard of the run is damaged, `StorageError` where a written
+    Files are at most `file_bytes` long, or hold one row group. Raises `RunDirError` where a shard of the run is damaged, `StorageError` where a written
     file cannot be read back.
     """
     names = splits.names
@@ -113,7 +113,7 @@ class _SplitWriter:
 
     def __init__(self, folder: Path, table: str, split: str, file_bytes: int) -> None:
         self._folder, self._table, self._split = folder, table, split
-        self._limit = int(file_bytes * (1 - _MARGIN))
+        self._limit = file_bytes - _FOOTER
         self._schema = arrow_schema(table)
         self._pending: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
@@ -171,7 +171,7 @@ class _SplitWriter:
 
 class _File:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path, self.rows, self.arrow_bytes = path, 0, 0
+        self.path, self.rows, self.arrow_bytes, self._chunks = path, 0, 0, 0
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sink = path.open("wb")
@@ -184,13 +184,14 @@ class _File:
 
     @property
     def size(self) -> int:
-        return self._sink.tell()
+        return int(self._sink.tell()) + _CHUNK * self._chunks
 
     def write(self, group: pa.Table) -> None:
         with storage_errors(self.path):
             self._writer.write_table(group, row_group_size=group.num_rows)
         self.rows += group.num_rows
         self.arrow_bytes += group.nbytes
+        self._chunks += group.num_columns
 
     def close(self) -> None:
         with storage_errors(self.path):

@@ -1,0 +1,230 @@
+"""`publish --to`: a folder of this machine or of an fsspec address holds the old version or the new one, and loads as the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec  # type: ignore[import-untyped]
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from publishing import options, small_run
+
+from openr_data.errors import HubError, InputError, OpenRDataError, UsageError
+from openr_data.hub.files import LocalFile
+from openr_data.hub.folder import Folder
+from openr_data.pipelines.publish import publish
+from openr_data.pipelines.publish_folder import FolderTarget
+from openr_data.store.read import RunReader
+
+TABLES = ("labeled", "problems", "nodes", "rollouts")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("run") / "run")
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("run") / "run", 30)
+
+
+@pytest.fixture(params=["path", "file://", "memory://"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield f"memory://{tmp_path.name}/out" if request.param == "memory://" else f"{request.param[:7].strip('path')}{tmp_path}/out"
+    fsspec.filesystem("memory").rm("/", recursive=True)
+
+
+def loaded(url: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every table as a loader finds them: by what README.md says, and only by that."""
+    fs, root = fsspec.core.url_to_fs(url)
+    head = yaml.safe_load(fs.cat_file(f"{root}/README.md").decode().split("---\n")[1])
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for config, info in zip(head["configs"], head["dataset_info"], strict=True):
+        for part, told in zip(config["data_files"], info["splits"], strict=True):
+            files = sorted(fs.glob(f"{root}/{part['path']}"))
+            found = [row for file in files for row in pq.read_table(fs.open(file)).to_pylist()]
+            if len(found) != told["num_examples"]:
+                raise ValueError("a shard is missing")
+            rows.setdefault(config["config_name"], []).extend(found)
+    return {table: sorted(found, key=lambda row: row["item"]) for table, found in rows.items()}
+
+
+def rows_of(run: Path) -> dict[str, list[dict[str, Any]]]:
+    return {table: list(RunReader.open(run).rows(table)) for table in TABLES}
+
+
+def test_a_folder_holds_the_rows_of_the_run(run: Path, url: str) -> None:
+    published = publish(run, FolderTarget(url), options())
+    assert (published.status, published.private, published.tag) == ("published", None, "")
+    assert loaded(url) == rows_of(run)
+    assert publish(run, FolderTarget(url), options()).status == "unchanged"
+
+
+def test_the_next_version_replaces_it_and_leaves_nothing(run: Path, grown: Path, url: str) -> None:
+    publish(run, FolderTarget(url), options())
+    old = set(Folder(url).sizes())
+    published = publish(grown, FolderTarget(url), options())
+    assert loaded(url) == rows_of(grown)
+    gone = {change.path for change in published.changes if change.kind == "removed"}
+    assert gone == {path for path in old if path.startswith("data-")}
+    manifest = json.loads(Folder(url).read("manifest.json"))
+    assert set(Folder(url).sizes()) == {"README.md", "manifest.json", *(each["path"] for each in manifest["files"])}
+
+
+def test_a_dry_run_writes_nothing(run: Path, url: str) -> None:
+    shown = publish(run, FolderTarget(url), options(dry_run=True))
+    assert Folder(url).sizes() == {}
+    assert shown.changes == publish(run, FolderTarget(url), options()).changes
+
+
+def test_a_stop_at_any_write_leaves_one_version_and_can_be_continued(
+    run: Path, grown: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stop before each write, replacement and deletion in turn, looking at the folder as a loader does."""
+    publish(run, FolderTarget(url), options())
+    versions = [rows_of(run), rows_of(grown)]
+    writes = _Stopping(monkeypatch)
+    seen = []
+    while True:
+        writes.left = len(seen)
+        try:
+            publish(grown, FolderTarget(url), options())
+        except _Stop:
+            seen.append(versions.index(loaded(url)))
+            continue
+        break
+    assert len(seen) > 5
+    assert seen == sorted(seen), "old, old, ... new, new"
+    assert set(seen) == {0, 1}
+    assert loaded(url) == versions[1]
+
+
+class _Stop(Exception):
+    pass
+
+
+class _Stopping:
+    """Lets `left` changes of a folder happen, then stops. A file that is being written then is there in part."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = 0
+        for name in ("put", "replace", "_delete"):
+            monkeypatch.setattr(Folder, name, self._counting(getattr(Folder, name)))
+
+    def _counting(self, change: Any) -> Any:
+        def counted(folder: Folder, what: Any) -> Any:
+            if self.left <= 0:
+                if isinstance(what, LocalFile) and what.path.startswith("data-"):
+                    folder._replace(what.path, what.source.read_bytes()[: what.size // 2])
+                raise _Stop
+            self.left -= 1
+            return change(folder, what)
+
+        return counted
+
+
+def test_what_people_wrote_stays(run: Path, grown: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish(run, FolderTarget(str(out)), options())
+    card = (out / "README.md").read_text()
+    (out / "README.md").write_text(card.replace("---\n\n", "---\n\nRead our paper first.\n\n", 1))
+    (out / "notes.txt").write_text("ours")
+    assert publish(run, FolderTarget(str(out)), options()).status == "unchanged"
+    publish(grown, FolderTarget(str(out)), options())
+    assert "Read our paper first." in (out / "README.md").read_text()
+    assert (out / "notes.txt").read_text() == "ours"
+
+
+def test_a_folder_that_holds_something_else_is_refused(run: Path, url: str) -> None:
+    fs, root = fsspec.core.url_to_fs(url)
+    fs.makedirs(root, exist_ok=True)
+    fs.pipe_file(f"{root}/photo.jpg", b"jpg")
+    with pytest.raises(HubError, match=r"holds something else \(photo.jpg\) and no publication of openr-data"):
+        publish(run, FolderTarget(url), options())
+    assert Folder(url).sizes() == {"photo.jpg": 3}
+    publish(run, FolderTarget(url, into_existing=True), options())
+    assert loaded(url) == rows_of(run)
+    assert Folder(url).read("photo.jpg") == b"jpg"
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("nonsense://x", "is not an address that fsspec knows"),
+        ("s3://key:s3cr3tword@bucket/x", "s3://bucket/x needs another package"),
+    ],
+)
+def test_addresses_that_cannot_be_used(run: Path, address: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence) as caught:
+        publish(run, FolderTarget(address), options())
+    assert "s3cr3tword" not in str(caught.value)
+
+
+def test_a_file_in_the_way(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="is a file; give a folder"):
+        publish(run, FolderTarget(str(tmp_path / "file")), options())
+
+
+def test_a_disk_that_refuses(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.put_file", full)
+    with pytest.raises(HubError, match=r"cannot be written \(OSError: \[Errno 28\] No space left on device\)"):
+        publish(run, FolderTarget(str(tmp_path / "out")), options())
+
+
+def test_bytes_that_read_back_otherwise(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Folder, "sha256", lambda *_: "0" * 64)
+    with pytest.raises(HubError, match="does not read back from .* as it was written"):
+        publish(run, FolderTarget(str(tmp_path / "out")), options())
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+def export(folder: Path, run: Path) -> Path:
+    """A folder as `export` writes it."""
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(pq.read_table(run / "data" / "problems"), folder / "data" / "train-00000-of-00001.parquet")
+    (folder / "README.md").write_text("---\nconfigs: []\n---\n\n# Export\n")
+    (folder / "export.json").write_text('{"format": "trl"}')
+    return folder
+
+
+def test_an_exported_folder_goes_as_it_is(run: Path, tmp_path: Path) -> None:
+    folder, out = export(tmp_path / "export", run), tmp_path / "out"
+    before = sorted(folder.rglob("*"))
+    published = publish(folder, FolderTarget(str(out)), options())
+    assert published.rows == {"data": {"train": 24}}
+    for path in before:
+        if path.is_file():
+            assert (out / path.relative_to(folder)).read_bytes() == path.read_bytes()
+    assert sorted(folder.rglob("*")) == before
+    assert publish(folder, FolderTarget(str(out)), options()).status == "unchanged"
+
+
+def test_another_export_needs_another_folder(run: Path, tmp_path: Path) -> None:
+    folder, out = export(tmp_path / "export", run), tmp_path / "out"
+    publish(folder, FolderTarget(str(out)), options())
+    (folder / "README.md").write_text("# Other\n")
+    with pytest.raises(HubError, match=r"holds another export \(README.md differs\); publish this one to another folder"):
+        publish(folder, FolderTarget(str(out)), options())
+
+
+@pytest.mark.parametrize("harm", ["export.json", "README.md", "data/train-00000-of-00001.parquet", "link"])
+def test_a_damaged_export(run: Path, tmp_path: Path, harm: str) -> None:
+    folder = export(tmp_path / "export", run)
+    if harm == "README.md":
+        (folder / harm).unlink()
+    elif harm == "link":
+        (folder / harm).symlink_to("/etc/passwd")
+    else:
+        (folder / harm).write_text("{")
+    with pytest.raises((InputError, OpenRDataError)):
+        publish(folder, FolderTarget(str(tmp_path / "out")), options())
+    assert not (tmp_path / "out").exists()
