@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from view_runs import HOSTILE, MATHS, identity, write, write_generated, write_labeled, write_large
 
-from openr_data.errors import RunDirError, UsageError
+from openr_data.errors import RunDirError, StorageError, UsageError
 from openr_data.pages.blocks import unpack
 from openr_data.pipelines.view import ViewLimits, write_view
 from openr_data.pipelines.view_facts import settings
@@ -154,6 +155,22 @@ def test_places_that_cannot_be_written_are_named(run: Path, tmp_path: Path) -> N
         write_view(run, tmp_path / "nowhere" / "page.html")
     with pytest.raises(RunDirError, match="not a run directory"):
         write_view(tmp_path / "nothing")
+
+
+def test_a_fault_of_the_disk_is_one_sentence_and_leaves_nothing_behind(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_view(run, tmp_path / "page.html")
+    before = (tmp_path / "page.html").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("openr_data.pipelines.view.publish", full)
+    with pytest.raises(StorageError, match="could not be written .No space left on device.; choose another place with --out"):
+        write_view(run, tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_settings_tell_no_place_on_this_machine() -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from openr_data.errors import RunDirError, UsageError
+from openr_data.errors import RunDirError, StorageError, UsageError
 from openr_data.pages.assemble import GENERATOR, page
 from openr_data.pages.blocks import Blocks, pack
 from openr_data.pipelines.progress import Report, Snapshot, silent
 from openr_data.pipelines.statistics import statistics
 from openr_data.pipelines.view_facts import run_facts
 from openr_data.pipelines.view_records import item_texts, item_tree, problem_line, solution_lines
-from openr_data.store.atomic import partial_name, publish, storage_errors
+from openr_data.store.atomic import partial_name, publish
 from openr_data.store.read import ItemRecords, RunReader
 
 DEFAULT_NAME = "view.html"
@@ -81,7 +81,7 @@ def write_view(run: Path, out: Path | None = None, limits: ViewLimits = ViewLimi
         raise RunDirError(f"{run} has no finished shard yet; continue it with --resume")
     target = free_place(out or run / DEFAULT_NAME)
     index, left_out = _Index(), tuple[str, ...]()
-    with storage_errors(target), ExitStack() as stack:
+    with _writing(target) as partial, ExitStack() as stack:
         files: dict[str, IO[str]] = {
             name: stack.enter_context(TemporaryFile("w+", encoding="ascii")) for name in ("texts", "tree")
         }
@@ -89,11 +89,9 @@ def write_view(run: Path, out: Path | None = None, limits: ViewLimits = ViewLimi
         _gather(reader, limits, index, blocks, report, began)
         left_out = tuple(_left_out(reader, index, limits))
         body = pack(_body(run, reader, index, blocks, left_out))
-        partial = partial_name(target)
         with partial.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(page(f"{_name(run)} - openr-data", body, _named(files)))
         size = partial.stat().st_size
-        publish(partial, target)
     solutions = len(index.solutions.get("id", ()))
     seconds = time.monotonic() - began
     return ViewSummary(str(target), size, index.shown, solutions, index.steps, index.rollouts, reader.complete, left_out, seconds)
@@ -110,6 +108,20 @@ def free_place(out: Path) -> Path:
             if GENERATOR.encode() not in file.read(_LOOKED_AT):
                 raise UsageError(f"{out} exists and is not a page of openr-data; choose another file with --out")
     return out
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[Path]:
+    """Where to write what will stand at `target` once it is whole; nothing is left behind where it does not come to that."""
+    partial = partial_name(target)
+    try:
+        yield partial
+        publish(partial, target)
+    except OSError as fault:
+        reason = fault.strerror or str(fault)
+        raise StorageError(f"{target} could not be written ({reason}); choose another place with --out") from fault
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _gather(

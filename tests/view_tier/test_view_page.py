@@ -236,6 +236,7 @@ def test_a_narrow_screen_shows_the_list_or_the_problem(page: Page, pages: Path) 
     assert page.js("document.querySelector('.grid').dataset.without") == "steps lowest strip"
     page.button("Back").click()
     assert page.one(".panel").is_displayed()
+    assert page.js("document.querySelector('.grid').dataset.without") == "steps lowest strip"
 
 
 def test_a_run_without_labels_has_no_columns_of_labels(page: Page, pages: Path) -> None:

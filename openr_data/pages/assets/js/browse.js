@@ -10,7 +10,7 @@ import { detailPane, lineOf } from "./detail.js";
 // `size` is a width in rem, `drop` the order in which columns go where there is little room.
 const COLUMNS = {
   solutions: [
-    { name: "question", label: "Problem", size: 11, sortable: true },
+    { name: "question", label: "Problem", size: 9.5, sortable: true },
     { name: "verdict", label: "Answer", size: 5.3, sortable: true, drop: 4 },
     { name: "first", label: "First error", size: 5.6, sortable: true, labelled: true },
     { name: "strip", label: "Steps by value", size: 8.2, labelled: true, drop: 3 },
@@ -18,7 +18,7 @@ const COLUMNS = {
     { name: "steps", label: "Steps", size: 3, sortable: true, drop: 1 },
   ],
   problems: [
-    { name: "question", label: "Problem", size: 11, sortable: true },
+    { name: "question", label: "Problem", size: 9.5, sortable: true },
     { name: "source", label: "Source", size: 8.5, sortable: true, drop: 2 },
     { name: "difficulty", label: "Level", size: 4.6, sortable: true, drop: 1 },
     { name: "right", label: "Right answers", size: 7, sortable: true },
@@ -197,7 +197,7 @@ function solutionCells(index, shown) {
     question: (line) => asked(index, line.problem),
     verdict: (line) => verdictBadge(line.verdict),
     first: (line) => el("span", { class: line.first === null ? "muted" : "" }, conclusion(line.first)),
-    strip: (line) => [strip(line.levels, line.first), el("span", { class: "sr" }, plural(line.steps, "step"))],
+    strip: (line) => strip(line.levels, line.first),
     lowest: (line) => fixed(line.lowest),
     steps: (line) => number(line.steps),
   };

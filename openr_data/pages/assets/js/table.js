@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 
-const AROUND = 6;
+const AROUND = 4;
 
 // `columns` are {name, label, size, drop, sortable}, the first of them as wide as there is room; `cells(at)` gives one row's cells, `open(at)` shows it, `sort(name)` is asked to sort.
 export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
@@ -22,6 +22,7 @@ export function makeTable({ label, columns, rowHeight, cells, open, sort }) {
 
   // Lets columns go until the others fit.
   function fit() {
+    if (!grid.clientWidth) return; // the list is hidden
     const room = grid.clientWidth / parseFloat(getComputedStyle(document.documentElement).fontSize) - 3;
     const droppable = columns.filter((column) => column.drop).sort((left, right) => left.drop - right.drop);
     const gone = new Set();
