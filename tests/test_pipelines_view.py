@@ -167,7 +167,7 @@ def test_a_fault_of_the_disk_is_one_sentence_and_leaves_nothing_behind(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("openr_data.pipelines.view.publish", full)
-    with pytest.raises(StorageError, match="could not be written .No space left on device.; choose another place with --out"):
+    with pytest.raises(StorageError, match=r"could not be written \(No space left on device\); choose another place with --out"):
         write_view(run, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
