@@ -110,6 +110,15 @@ def test_a_readme_of_a_person_is_kept_and_ours_stands_below_it() -> None:
     assert render_card(FACTS, card) == card
 
 
+def test_a_card_saved_with_the_line_ends_of_windows_is_read_and_its_text_keeps_them() -> None:
+    mine = CARD.replace("pretty_name: A run", "pretty_name: Mine").replace("\n", "\r\n") + "Bye\r\n"
+    again = render_card(MORE, mine)
+    assert metadata(again)["pretty_name"] == "Mine"
+    assert block_names(body_of(again)) == block_names(body_of(CARD))
+    assert people_text(body_of(again)) == people_text(body_of(mine))
+    assert render_card(MORE, again) == again
+
+
 def test_a_readme_with_metadata_alone_gets_the_blocks() -> None:
     card = render_card(FACTS, "---\nlicense: mit\n---\n")
     assert card.startswith("---\nlicense: mit\nlanguage:\n- en\npretty_name: A run\n")

@@ -247,6 +247,23 @@ def test_an_unfinished_run_has_no_card(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "README.md").exists()
 
 
+def test_a_run_that_another_process_has_keeps_its_card(run: Path) -> None:
+    before = (run / "README.md").read_bytes()
+    hold = (
+        "import sys; from pathlib import Path\nfrom openr_data.store.lock import DirectoryLock\n"
+        "with DirectoryLock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunDirError, match="is in use by process"):
+            write_data_card(run)
+        other.communicate("")
+    assert (run / "README.md").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -154,6 +154,8 @@ def _search(label: LabelConfig) -> dict[str, object]:
 
 def _prompts(template: PromptTemplate) -> dict[str, str]:
     """The template as it is filled in; a chat template of the tokenizer stands around it."""
+    if not template.user:
+        return {}
     if not template.chat:
         return {f"The prompt (template {template.name}), which the steps so far follow": template.user.rstrip("\n")}
     turns: Sequence[tuple[str, str]] = [("system", template.system), ("user", template.user)]

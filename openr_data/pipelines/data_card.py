@@ -18,6 +18,7 @@ from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.pipelines.card import described, run_tables
 from openr_data.pipelines.run_card import README, STALE, read_readme, recorded_words
 from openr_data.store.atomic import partial_name, publish, storage_errors, write_text
+from openr_data.store.lock import DirectoryLock
 from openr_data.store.read import RunReader
 from openr_data.store.run_record import RunRecord
 
@@ -96,10 +97,19 @@ def data_card(
 
 
 def write_data_card(run: Path, options: CardOptions = CardOptions()) -> DataCard:
-    """The card of a run in its own directory: figures first, so that the text never shows one that is not there."""
+    """The card of a run in its own directory: figures first, so that the text never shows one that is not there.
+
+    Raises what `data_card` does, and `RunDirError` while another process has the run.
+    """
     reader = _finished(run)
     tables = run_tables({name: reader.size(name) for name in reader.manifest.tables})
-    card = data_card(run, tables, existing=read_readme(run), options=options)
+    with DirectoryLock(run):
+        card = data_card(run, tables, existing=read_readme(run), options=options)
+        _write(run, card)
+    return card
+
+
+def _write(run: Path, card: DataCard) -> None:
     for name, content in card.figures.items():
         path = run / name
         with storage_errors(path):
@@ -108,7 +118,6 @@ def write_data_card(run: Path, options: CardOptions = CardOptions()) -> DataCard
             partial.write_bytes(content)
             publish(partial, path)
     write_text(run / README, card.text)
-    return card
 
 
 def _finished(run: Path) -> RunReader:

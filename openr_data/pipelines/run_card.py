@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from openr_data.data_cards.blocks import Block
 from openr_data.data_cards.card import CardFacts, CardTable, dataset_info, info_of, render_card
 from openr_data.engines import EngineSpec
-from openr_data.engines.prompts import TEMPLATES
+from openr_data.engines.prompts import TEMPLATES, PromptTemplate
 from openr_data.errors import InputError
 from openr_data.labelers import LabelConfig
 from openr_data.layouts import LAYOUTS
@@ -28,6 +28,7 @@ COUNTED = ("numbers", "figures", "quality", "checks", "contamination", "costs", 
 
 STALE = "The data changed after this part was made: `openr-data card` makes it again.\n"
 _NEUTRAL = {"good": "counts as good", "bad": "counts as wrong", "none": "gives no label"}
+_NO_TEMPLATE = PromptTemplate("not recorded", user="", separator="")
 _ORIGINS = {
     "prm800k": "In the original, people rated every step (arXiv 2305.20050).",
     "processbench": "In the original, experts marked the first wrong step (arXiv 2412.06559).",
@@ -89,7 +90,7 @@ def recorded_words(record: RunRecord) -> Words:
     """What the card says of what the run is."""
     if record.identity["command"] == "import":
         return import_words(record)
-    template = TEMPLATES[record.settings["template"]]
+    template = TEMPLATES.get(record.settings.get("template", ""), _NO_TEMPLATE)
     template = replace(template, separator=record.settings.get("separator", template.separator))
     return card_words(recorded_config(record), str(record.identity["engine"]), template)
 
