@@ -84,7 +84,9 @@ def columns(readings: pa.Table, options: WriteOptions) -> Written:
     """The same as `write`, a whole table at once: step and sign interleaved by one `take`."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 
     lists = readings["steps"].combine_chunks()
     offsets, steps = lists.offsets.to_numpy() - lists.offsets[0].as_py(), _numbered(lists)
@@ -106,7 +108,9 @@ def _numbered(lists: pa.ListArray) -> pa.Array:
     """`tagged.numbered` of all lists at once, flat."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 
     steps, offsets = lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
     has_number = pc.match_substring_regex(steps, _NUMBER)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from openr_data.layouts.base import RATING
 from openr_data.pipelines.export_config import ExportConfig
@@ -34,6 +35,8 @@ COLUMNS = (
     "verdict",
     "sampler",
 )
+
+pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 """Columns of the table `labeled` that an export reads."""
 
 UNBOUNDED = ("progress", "advantage")

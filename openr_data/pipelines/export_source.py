@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from openr_data.pipelines.export_selection import COLUMNS
 from openr_data.steps import StepFormat
@@ -16,6 +17,8 @@ from openr_data.store.batches import ItemCursor, shard_batches, whole_items
 from openr_data.store.manifest import Shard
 from openr_data.store.read import RunReader
 from openr_data.types import NO_ERROR
+
+pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 
 _NODES = ("item", "node_id", "prefix")
 _ROLLOUTS = ("item", "node_id", "text", "verdict", "finish_reason")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from openr_data.errors import UsageError
 from openr_data.layouts.arrow import ArrowLayout
@@ -28,6 +28,8 @@ from openr_data.pipelines.progress import Report, Snapshot
 from openr_data.pipelines.splits import NAMES
 from openr_data.steps import StepFormat
 from openr_data.store.read import RunReader
+
+pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def test_the_prm_trainer_trains_and_its_labels_stand_on_the_separators(run: Path
 
     prm = pytest.importorskip("trl.experimental.prm")
     data = exported(run, tmp_path, "trl")
-    model = LlamaForTokenClassification(LlamaConfig(**sizes(tokenizer), num_labels=2))
+    model = LlamaForTokenClassification(LlamaConfig(**sizes(tokenizer)))
     config = prm.PRMConfig(**arguments(tmp_path), max_length=None, step_separator=SEPARATOR)
     trainer = prm.PRMTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
 
