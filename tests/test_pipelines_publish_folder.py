@@ -13,6 +13,7 @@ import pytest
 import yaml
 from publishing import options, small_run
 
+from openr_data.data_cards.card import CardFacts, CardSplit, CardTable, render_card
 from openr_data.errors import HubError, InputError, OpenRDataError, UsageError
 from openr_data.hub.files import LocalFile
 from openr_data.hub.folder import Folder
@@ -192,9 +193,13 @@ def test_bytes_that_read_back_otherwise(run: Path, tmp_path: Path, monkeypatch: 
 
 def export(folder: Path, run: Path) -> Path:
     """A folder as `export` writes it."""
+    table = CardTable(
+        "default", "", [{"name": "item", "dtype": "int64"}], 24, 1, 1, [CardSplit("train", "data/train-*", 24, 1, 1)]
+    )
+    card = render_card(CardFacts("Export", [table], {}, {}, [], []))
     (folder / "data").mkdir(parents=True)
     pq.write_table(pq.read_table(run / "data" / "problems"), folder / "data" / "train-00000-of-00001.parquet")
-    (folder / "README.md").write_text("---\nconfigs: []\n---\n\n# Export\n")
+    (folder / "README.md").write_text(card)
     (folder / "export.json").write_text('{"format": "trl"}')
     return folder
 
@@ -203,20 +208,24 @@ def test_an_exported_folder_goes_as_it_is(run: Path, tmp_path: Path) -> None:
     folder, out = export(tmp_path / "export", run), tmp_path / "out"
     before = sorted(folder.rglob("*"))
     published = publish(folder, FolderTarget(str(out)), options())
-    assert published.rows == {"data": {"train": 24}}
+    assert published.rows == {"default": {"train": 24}}
     for path in before:
-        if path.is_file():
+        if path.is_file() and path.name != "README.md":
             assert (out / path.relative_to(folder)).read_bytes() == path.read_bytes()
+    assert (out / "README.md").read_text() == (folder / "README.md").read_text().replace('"PATH"', f'"{out}"')
     assert sorted(folder.rglob("*")) == before
+    (out / "README.md").write_text((out / "README.md").read_text() + "\nRead our paper first.\n")
     assert publish(folder, FolderTarget(str(out)), options()).status == "unchanged"
 
 
 def test_another_export_needs_another_folder(run: Path, tmp_path: Path) -> None:
     folder, out = export(tmp_path / "export", run), tmp_path / "out"
     publish(folder, FolderTarget(str(out)), options())
-    (folder / "README.md").write_text("# Other\n")
-    with pytest.raises(HubError, match=r"holds another export \(README.md differs\); publish this one to another folder"):
+    (folder / "export.json").write_text('{"format": "other"}')
+    before = (out / "README.md").read_bytes()
+    with pytest.raises(HubError, match=r"holds another export \(export.json differs\); publish this one to another folder"):
         publish(folder, FolderTarget(str(out)), options())
+    assert (out / "README.md").read_bytes() == before
 
 
 @pytest.mark.parametrize("harm", ["export.json", "README.md", "data/train-00000-of-00001.parquet", "link"])

@@ -79,7 +79,7 @@ def _text(folder: Folder) -> str:
 
 def _check_whole(folder: Folder, planned: Plan) -> None:
     """An exported folder has fixed names, so a changed one cannot take the place of another in one step."""
-    changed = [change.path for change in planned.changes if change.kind in {"changed", "removed"}]
+    changed = [each.path for each in planned.changes if each.kind in {"changed", "removed"} and each.path not in _LAST]
     if changed:
         raise HubError(f"{folder.name} holds another export ({changed[0]} differs); publish this one to another folder")
 

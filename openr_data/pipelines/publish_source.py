@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from openr_data.data_cards.card import graft_card
 from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.hub.files import LocalFile
 from openr_data.pipelines.publish_record import MANIFEST, Entry, manifest_text
@@ -31,6 +32,7 @@ from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
 
 EXPORT = "export.json"
+_ANYWHERE = 'load_dataset("PATH"'
 _SMALLEST = 1_000_000
 
 
@@ -83,21 +85,19 @@ class RunSource:
 
 @dataclass(frozen=True, slots=True)
 class FolderSource:
-    """`staging` holds the manifest, so that nothing is written into the folder itself."""
+    """An exported folder. `staging` takes its card and manifest, so that nothing is written into the folder itself."""
 
     folder: Path
     staging: Path
     entries: tuple[Entry, ...]
-    tables: tuple[str, ...] = ()
 
     @property
     def rows(self) -> Mapping[str, Mapping[str, int]]:
         counts: dict[str, dict[str, int]] = {}
         for path, rows in self.rows_of_files.items():
-            split = Path(path).name.split("-")[0]
-            table = Path(path).parent.name
-            counts.setdefault(table, {}).setdefault(split, 0)
-            counts[table][split] += rows
+            place, split = Path(path), Path(path).name.split("-")[0]
+            table = counts.setdefault("default" if place.parent.name == "data" else place.parent.name, {})
+            table[split] = table.get(split, 0) + rows
         return counts
 
     @property
@@ -109,9 +109,11 @@ class FolderSource:
         return sorted({f"{Path(path).parent.as_posix()}/*" for path in self.rows_of_files})
 
     def files(self, existing: str, location: str) -> list[LocalFile]:
+        """The folder's card keeps what people wrote into the one that is there, and says where the data are now."""
+        card = (self.folder / README).read_text(encoding="utf-8").replace(_ANYWHERE, f'load_dataset("{location}"')
+        write_text(self.staging / README, graft_card(card, existing))
         write_text(self.staging / MANIFEST, manifest_text(self.entries, {"export": True}))
-        names = [README, *(entry.path for entry in self.entries)]
-        return [*(LocalFile.of(name, self.folder / name) for name in names), *_local_files(self.staging)]
+        return [*(LocalFile.of(entry.path, self.folder / entry.path) for entry in self.entries), *_local_files(self.staging)]
 
 
 Sources = Callable[[], AbstractContextManager[Source]]
