@@ -160,6 +160,18 @@ def test_math_shepherd_as_published() -> None:
     assert (hard(found), one.first_error) == ([[True, False]], 1)
 
 
+def test_a_question_may_have_steps_of_its_own() -> None:
+    question, steps = "Start with 5. Step 1: add 2. Step 2: halve. What comes out?", ["Step 2: 7 / 2", "So 3.5"]
+    item = ExportItem(
+        Problem("p", question, "3.5"), (ExportSolution("s", tuple(steps), (True, True), (None, None), -1, "right"),)
+    )
+    for layout in ("math-shepherd", "openrlhf", "rlhflow"):
+        (row,) = LAYOUTS[layout].write(item, WriteOptions())
+        found = parsed(layout, row)
+        assert found.problem.question == question
+        assert found.solutions[0].solution.steps == ("Step 1: Step 2: 7 / 2", "Step 2: So 3.5")
+
+
 def test_labels_that_are_not_monotone_are_kept() -> None:
     row = {"input": "Q? Step 1: a ки\nStep 2: b ки", "label": "Q? Step 1: a -\nStep 2: b +"}
     found = stored(parsed("math-shepherd", row))
@@ -175,7 +187,6 @@ def test_labels_that_are_not_monotone_are_kept() -> None:
         ({"label": "Q? Step 1: a +\nStep 2: c -"}, "labels_mismatch"),
         ({"label": "Q? Step 1: a +\nStep 2: b - +"}, "labels_mismatch"),
         ({"input": "Q ки? Step 1: a ки", "label": "Q +? Step 1: a -"}, "no_question"),
-        ({"input": "Q? Step 1: a Step 1: b ки", "label": "Q? Step 1: a Step 1: b +"}, "ambiguous_question"),
         ({"input": 7}, "wrong_type"),
     ],
 )

@@ -1,7 +1,7 @@
 """RLHFlow's conversations (RLHFlow/Mistral-PRM-Data): a user turn for each step, the first with the question, then + or -.
 
 Question and first step stand in one text, `question step`. Like `tagged`, `write` numbers steps that have no number, so that a
-reader finds `Step 1:`; `read` parts the text there, else at its first line break, and refuses a row where neither stands.
+reader finds `Step 1:`; `read` parts the text at the last one, else at its first line break, and refuses a row without either.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SIGNS = {"+": 1.0, "-": 0.0}
-_NUMBER = r"^Step \p{Nd}+:"
-"""`tagged`'s pattern of a step that has its number, in the words of Arrow's regular expressions."""
+_NUMBER, _FIRST = r"^Step \p{Nd}+:", "^Step 1:"
+"""`tagged`'s patterns of a step that has its number, in the words of Arrow's regular expressions."""
 
 
 def read(row: ForeignRow, options: ReadOptions) -> Parsed:
@@ -113,12 +113,14 @@ def _numbered(lists: pa.ListArray) -> pa.Array:
     pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 
     steps, offsets = lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
-    has_number = pc.match_substring_regex(steps, _NUMBER)
-    if pc.all(has_number).as_py():
+    has_number = pc.match_substring_regex(steps, _NUMBER).to_numpy(zero_copy_only=False).copy()
+    firsts = offsets[:-1]
+    has_number[firsts] = pc.match_substring_regex(steps.take(pa.array(firsts)), _FIRST).to_numpy(zero_copy_only=False)
+    if has_number.all():
         return steps
     places = np.arange(len(steps)) - np.repeat(offsets[:-1], np.diff(offsets)) + 1
     marks = pc.binary_join_element_wise("Step ", pc.cast(pa.array(places), pa.string()), ": ", "")
-    return pc.if_else(has_number, steps, pc.binary_join_element_wise(marks, steps, ""))
+    return pc.if_else(pa.array(has_number), steps, pc.binary_join_element_wise(marks, steps, ""))
 
 
 def matches(row: ForeignRow) -> bool:

@@ -15,10 +15,16 @@ _NUMBER = re.compile(r"Step \d+:")
 def numbered(steps: Sequence[str]) -> list[str]:
     """Every step with its number in front, so that a reader finds where the question ends; those that have one stay as they are.
 
-    >>> numbered(["Step 1: a", "b"])
-    ['Step 1: a', 'Step 2: b']
+    The first is always number 1, whatever number it has.
+
+    >>> numbered(["Step 1: a", "b"]), numbered(["Step 2: c"])
+    (['Step 1: a', 'Step 2: b'], ['Step 1: Step 2: c'])
     """
-    return [step if _NUMBER.match(step) else f"Step {number}: {step}" for number, step in enumerate(steps, start=1)]
+    patterns = (_FIRST, *(_NUMBER for _ in steps[1:]))
+    return [
+        step if pattern.match(step) else f"Step {number}: {step}"
+        for number, (step, pattern) in enumerate(zip(steps, patterns, strict=False), start=1)
+    ]
 
 
 def tagged(question: str, steps: Sequence[str], tags: Sequence[str]) -> str:
@@ -50,16 +56,15 @@ def untagged(text: str, tag: str) -> tuple[str, list[str]]:
 
 
 def split_question(text: str) -> tuple[str, str]:
-    r"""A question and the first step behind it: at `Step 1:`, else at the first line break, else nobody can tell.
+    r"""A question and the first step behind it: at the last `Step 1:` (a question may have steps of its own), else at the first
+    line break, else nobody can tell.
 
     >>> split_question("How many? Step 1: Two."), split_question("How many?\nTwo.")
     (('How many?', 'Step 1: Two.'), ('How many?', 'Two.'))
     """
     marks = list(_FIRST.finditer(text))
-    if len(marks) > 1:
-        raise LayoutFault("ambiguous_question", "`Step 1:` stands there more than once before the first tag")
     if marks:
-        return text[: marks[0].start()].strip(), text[marks[0].start() :]
+        return text[: marks[-1].start()].strip(), text[marks[-1].start() :]
     question, line, step = text.strip().partition("\n")
     if not line or not step.strip():
         raise LayoutFault("no_question", "nothing tells where the question ends: no `Step 1:` and no line break")
