@@ -19,10 +19,14 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from openr_data.engines import EngineSpec
+from openr_data.labelers import LabelConfig
 from openr_data.layouts import LAYOUTS
 from openr_data.layouts.columnar import ARROW_LAYOUTS
+from openr_data.pipelines.config import LabelRunConfig
+from openr_data.problems import ProblemSource
 from openr_data.store.bulk import open_bulk
-from openr_data.store.codecs import labeling_tables
+from openr_data.store.codecs import labeling_tables, plain_config
 from openr_data.store.run_record import RunIdentity
 from openr_data.types import (
     NO_ERROR,
@@ -34,11 +38,13 @@ from openr_data.types import (
     Node,
     Problem,
     Rollout,
+    Sampling,
     Solution,
     StepLabel,
     Verdict,
 )
 
+CONFIG = LabelRunConfig(ProblemSource("synthetic"), EngineSpec("scripted"), Sampling(1.0, 64, 0), LabelConfig("omegaprm"))
 TABLES = ("labeled", "problems", "nodes", "rollouts")
 SOLUTIONS, STEPS, ROLLOUTS = 8, 8, 4
 RIGHT, WRONG = Verdict("right", "exact", "42"), Verdict("wrong", "different", "41")
@@ -83,7 +89,7 @@ def measured(command: list[str]) -> tuple[float, float, float]:
 def write_run(path: Path, steps: int) -> None:
     """A finished run with so many steps: solutions that share prefixes, counts at every step, and rollouts at every node."""
     items = -(-steps // (SOLUTIONS * STEPS))
-    identity = RunIdentity("label", {"run": {"label": {"method": "omegaprm"}}}, "synthetic", {}, TABLES, shard_items=500)
+    identity = RunIdentity("label", {"run": plain_config(CONFIG)}, "synthetic", {}, TABLES, shard_items=500)
     with open_bulk(path, identity, settings={"separator": "\n"}) as run:
         for item in range(items):
             run.add(labeling_tables(*labelled(item)))

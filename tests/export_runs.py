@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from openr_data.engines import EngineSpec
+from openr_data.labelers import LabelConfig
+from openr_data.pipelines.config import LabelRunConfig
 from openr_data.pipelines.importing import ImportConfig, import_file
 from openr_data.problems import ProblemSource
 from openr_data.store.bulk import open_bulk
-from openr_data.store.codecs import labeling_tables
+from openr_data.store.codecs import labeling_tables, plain_config
 from openr_data.store.run_record import RunIdentity
 from openr_data.types import (
     Completion,
@@ -23,11 +26,13 @@ from openr_data.types import (
     Outcome,
     Problem,
     Rollout,
+    Sampling,
     Solution,
     StepLabel,
     Verdict,
 )
 
+CONFIG = LabelRunConfig(ProblemSource("test"), EngineSpec("scripted"), Sampling(1.0, 64, 0), LabelConfig("omegaprm"))
 TABLES = ("labeled", "problems", "nodes", "rollouts")
 
 
@@ -69,7 +74,7 @@ Item = tuple[Problem, Sequence[LabeledSolution], Sequence[Node]]
 
 
 def write_run(path: Path, items: Iterable[Item], *, finished: bool = True, settings: Mapping[str, Any] | None = None) -> Path:
-    identity = RunIdentity("label", {"run": {"label": {"method": "omegaprm"}}}, "scripted:abc", {}, TABLES, shard_items=3)
+    identity = RunIdentity("label", {"run": plain_config(CONFIG)}, "scripted:abc", {}, TABLES, shard_items=3)
     with open_bulk(path, identity, settings=settings or {"separator": "\n"}) as run:
         for problem, solutions, nodes in items:
             run.add(labeling_tables(problem, Labeling(problem.id, tuple(solutions), tuple(nodes))))

@@ -7,6 +7,7 @@ from typing import Any
 
 from openr_data.data_cards.card import CardFacts, CardSplit, CardTable, render_card
 from openr_data.pipelines.export_config import ExportConfig, ExportSummary
+from openr_data.pipelines.run_card import recorded_words
 from openr_data.pipelines.splits import NAMES
 from openr_data.store.read import RunReader
 
@@ -37,10 +38,6 @@ _COLUMNS = {
     "full_rejected": "The rejected solution from there to its end.",
     "answer": "The reference answer.",
 }
-_LIMITS = (
-    "Labels of a policy's rollouts say whether it still reached the reference answer, not whether a step is true: a right answer "
-    "reached by wrong steps is invisible to them.",
-)
 
 
 def export_card(
@@ -57,15 +54,12 @@ def export_card(
         splits=[split for name in NAMES if (split := _split(name, summary))],
         columns=_COLUMNS,
     )
+    words = recorded_words(reader.record)
+    title = f"{words['title']}, as {config.format}" if not summary.faithful else str(words["title"])
+    settings = {**words["settings"], "exported from run": reader.record.digest[:16], **_settings(config, summary)}
+    how = [*filter(None, words["how"]), *_how(config, summary, rollouts=rollouts)]
     return render_card(
-        CardFacts(
-            title=f"Step labels ({config.format})",
-            tables=[table],
-            settings=_settings(reader, config, summary),
-            counts=_counts(summary),
-            how=_how(config, summary, rollouts=rollouts),
-            limits=[] if summary.faithful else _LIMITS,
-        )
+        CardFacts(tables=[table], counts=_counts(summary), **{**words, "title": title, "settings": settings, "how": how})
     )
 
 
@@ -77,17 +71,10 @@ def _split(name: str, summary: ExportSummary) -> CardSplit | None:
     return CardSplit(name, f"data/{name}-*", **sizes)
 
 
-def _settings(reader: RunReader, config: ExportConfig, summary: ExportSummary) -> dict[str, object]:
-    identity = reader.record.identity
-    run = identity["config"].get("run", {})
-    source: dict[str, object] = {"run": reader.record.digest[:16], "engine": identity["engine"]}
-    method = run.get("label", {}).get("method") or run.get("format")
-    if method:
-        source["method"] = method
+def _settings(config: ExportConfig, summary: ExportSummary) -> dict[str, object]:
     if summary.faithful:
-        return {**source, "rows": "as they were published"}
+        return {"rows": "as they were published"}
     return {
-        **source,
         "labels": summary.labels,
         "after the first wrong step": "cut" if config.after_error == "cut" else "kept, labelled wrong",
         "uncertain labels": "kept" if config.keep_uncertain else "left out",

@@ -46,7 +46,7 @@ def _dtype(kind: pa.DataType) -> str:
 Kind = str | dict[str, Any] | list[Any] | None
 """A type of JSON values: a name of Arrow's, an object of kinds, a list of one kind; `None` where only null was seen."""
 
-_NAMES = {str: "string", bool: "bool", int: "int64", float: "float64"}
+_NAMES: Mapping[type, str | None] = {str: "string", bool: "bool", int: "int64", float: "float64", type(None): None}
 _NUMBERS = {"int64", "float64"}
 
 
@@ -56,12 +56,12 @@ class MixedKinds(Exception):
 
 def kind_of(value: Any) -> Kind:
     """The kind of one value. Raises `MixedKinds` where the values of a list do not go together."""
-    if value is None:
-        return None
     if isinstance(value, dict):
         return {name: kind_of(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [joined(list(map(kind_of, value)))]
+        types = set(map(type, value))
+        plain = types <= _NAMES.keys()  # texts and numbers, whose types say all: most lists
+        return [joined([_NAMES[each] for each in types] if plain else [kind_of(each) for each in value])]
     return _NAMES[type(value)]
 
 
