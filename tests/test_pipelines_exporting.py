@@ -80,11 +80,11 @@ def test_every_layout_loads_with_equal_rows(run: Path, tmp_path: Path, layout: s
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_card_spells_the_features_as_the_datasets_library_does(run: Path, tmp_path: Path, layout: str, datasets: Any) -> None:
-    import yaml
+    from huggingface_hub import DatasetCard
 
     out = tmp_path / "out"
     export(run, ExportConfig(layout), out)
-    (info,) = yaml.safe_load((out / "README.md").read_text(encoding="utf-8").split("---")[1])["dataset_info"]
+    (info,) = DatasetCard.load(out / "README.md").data.to_dict()["dataset_info"]
     loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
     assert info["features"] == loaded.features._to_yaml_list()
     if layout in ARROW_LAYOUTS:
@@ -245,6 +245,23 @@ def test_hard_and_soft_rows_in_one_file_come_back(tmp_path: Path, datasets: Any)
     assert (found, repr(found)) == (rows, repr(rows))
     loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     assert (loaded.to_list(), summary.labels) == (rows, "published")
+
+
+def test_the_card_says_whose_labels_they_are(run: Path, tmp_path: Path) -> None:
+    def card(source: Path, layout: str) -> str:
+        export(source, ExportConfig(layout), tmp_path / f"{source.name}-{layout}")
+        return (tmp_path / f"{source.name}-{layout}" / "README.md").read_text(encoding="utf-8")
+
+    ours, theirs = card(run, "trl"), imported(tmp_path, "scan", PUBLISHED["scan"][:1])
+    assert "annotations_creators:\n- machine-generated" in ours
+    assert "binary search over each wrong solution" in ours
+    assert "7 left out: undecided" in ours
+    for layout in ("scan", "trl"):
+        said = card(theirs, layout)
+        assert "annotations_creators:\n- found" in said
+        assert "The labels are not ours" in said
+        assert "a right answer reached by wrong steps" not in said
+    assert "The rows are those that were imported" in card(theirs, "scan")
 
 
 def test_what_is_asked_of_the_labels_ends_faithfulness(tmp_path: Path) -> None:
