@@ -16,7 +16,9 @@ from openr_data.layouts.columnar import ARROW_LAYOUTS
 from openr_data.pipelines import export_files
 from openr_data.pipelines.export_config import ExportConfig, ExportSummary
 from openr_data.pipelines.exporting import export
+from openr_data.pipelines.importing import ImportConfig, import_file
 from openr_data.pipelines.splits import Splits
+from openr_data.problems import ProblemSource
 from openr_data.types import Problem
 
 ITEMS = 7
@@ -245,6 +247,18 @@ def test_hard_and_soft_rows_in_one_file_come_back(tmp_path: Path, datasets: Any)
     assert (found, repr(found)) == (rows, repr(rows))
     loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     assert (loaded.to_list(), summary.labels) == (rows, "published")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_export_is_recognised_imported_and_exported_again_as_it_was(run: Path, tmp_path: Path, layout: str) -> None:
+    first = export(run, ExportConfig(layout), tmp_path / "first")
+    guessed: list[str] = []
+    source = ProblemSource(str(tmp_path / "first" / "data"))
+    summary = import_file(ImportConfig(source, "auto"), tmp_path / "again", on_layout=guessed.append)
+    assert (guessed, summary.rejected, summary.rows) == ([layout], {}, first.rows)
+    second = export(tmp_path / "again", ExportConfig(layout), tmp_path / "second")
+    assert second.faithful
+    assert rows_of(tmp_path / "second") == rows_of(tmp_path / "first")
 
 
 def test_the_card_says_whose_labels_they_are(run: Path, tmp_path: Path) -> None:
