@@ -9,7 +9,9 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _ENTRY = 48
 _END = b"\xff" * 32
@@ -45,8 +47,7 @@ def _hex(digest: bytes) -> str:
 
 def _download(store: Path, xet_hash: str, size: int) -> bytes:
     """Out of a copy: the uploading client may hold the store's database."""
-    import hf_xet  # type: ignore[import-untyped]
-
+    hf_xet: Any = import_module("hf_xet")
     with tempfile.TemporaryDirectory() as name:
         copy, out = Path(name) / "store", Path(name) / "file"
         shutil.copytree(store, copy)

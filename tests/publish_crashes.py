@@ -83,7 +83,8 @@ class Reader(threading.Thread):
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
-        self.url, self.seen, self.stop = url, [], threading.Event()  # type: tuple[str, list[Files], threading.Event]
+        self.url, self.stop = url, threading.Event()
+        self.seen: list[Files] = []
 
     def run(self) -> None:
         while not self.stop.is_set():

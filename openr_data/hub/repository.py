@@ -14,7 +14,7 @@ from openr_data.errors import HubError
 from openr_data.hub.faults import Conflict, Missing, Passing, Place, is_fault, told
 from openr_data.hub.files import LocalFile, RemoteFile, Tree
 from openr_data.hub.retry import Patience
-from openr_data.hub.secrets import Token
+from openr_data.hub.secrets import Token, cleared
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -43,8 +43,8 @@ class Repository:
     """`owner/name` at one endpoint. Use it inside `quiet_library`."""
 
     def __init__(self, name: str, endpoint: str, token: Token | None, patience: Patience, branch: str = "main") -> None:
-        self.name, self.branch, self.patience = name, branch, patience
-        self.place = Place(name, endpoint, token)
+        self.name, self.branch, self.patience, self._endpoint = name, branch, patience, endpoint
+        self.place = Place(name, cleared(endpoint), token)
         self._token: str | bool = token.reveal() if token else False
 
     @property
@@ -55,7 +55,7 @@ class Repository:
     def _api(self) -> HfApi:
         from huggingface_hub import HfApi
 
-        return HfApi(endpoint=self.place.endpoint, token=self._token, library_name="openr-data")
+        return HfApi(endpoint=self._endpoint, token=self._token, library_name="openr-data")
 
     def check_write(self) -> bool:
         """False where there is no such repository. Raises `HubError` where the token may not write to it."""
@@ -129,7 +129,7 @@ class Repository:
         from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
         from huggingface_hub.utils._headers import build_hf_headers
 
-        url = hf_hub_url(self.name, path, repo_type=_KIND, revision=commit, endpoint=self.place.endpoint)
+        url = hf_hub_url(self.name, path, repo_type=_KIND, revision=commit, endpoint=self._endpoint)
         headers = build_hf_headers(token=self._token, library_name="openr-data")
         if stop is not None:
             headers["Range"] = f"bytes={start}-{stop - 1}"

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from openr_data.hub.secrets import Token
+from openr_data.errors import HubError
+from openr_data.hub.faults import is_fault
+from openr_data.hub.secrets import Token, cleared
 
 _SECONDS = 300.0
 """The longest silence of a connection. The library has no limit of its own."""
@@ -26,8 +28,15 @@ def find_token() -> Token | None:
     """The token that `huggingface_hub` would use: of HF_TOKEN or of `hf auth login`."""
     from huggingface_hub import get_token
 
-    text = get_token()
-    return Token(text) if text else None
+    try:
+        text = get_token()
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        said = cleared(str(error))
+    else:
+        return Token(text) if text else None
+    raise HubError(f"the token for the Hub cannot be had ({said}); set HF_TOKEN to one")
 
 
 @contextmanager

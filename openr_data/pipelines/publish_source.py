@@ -51,13 +51,16 @@ class Source(Protocol):
     @property
     def rows_of_files(self) -> Mapping[str, int]:
         """The rows of each Parquet file."""
+        ...
 
     @property
     def patterns(self) -> Sequence[str]:
         """Which files loaders look for."""
+        ...
 
     def files(self, existing: str, location: str) -> list[LocalFile]:
         """Everything to publish, once it is known what README.md is there and what it is loaded by."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

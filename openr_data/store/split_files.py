@@ -64,8 +64,8 @@ def split_items(reader: RunReader, names: Sequence[str], split_of: Callable[[str
 def write_splits(reader: RunReader, splits: ItemSplits, folder: Path, file_bytes: int) -> list[SplitFile]:
     """Every table of the run below `folder`, as `<table>/<split>-00000-of-0000N.parquet`; no file without rows.
 
-    Files are at most `file_bytes` long, or hold one row group. Raises `RunDirError` where a shard of the run is damaged, `StorageError` where a written
-    file cannot be read back.
+    Files are at most `file_bytes` long, or hold one row group. Raises `RunDirError` where a shard of the run is damaged,
+    `StorageError` where a written file cannot be read back.
     """
     names = splits.names
     written = []
