@@ -169,6 +169,9 @@ def _bar() -> Iterator[Sending]:
 
         def sending(what: str, done: int, total: int) -> None:
             if what not in tasks:
+                for task in tasks.values():
+                    bar.remove_task(task)
+                tasks.clear()
                 tasks[what] = bar.add_task(what, total=None)
             bar.update(tasks[what], completed=done, total=total or None)
 

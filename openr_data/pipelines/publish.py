@@ -42,7 +42,7 @@ def publish(path: Path, target: HubTarget | FolderTarget, options: PublishOption
     staged = source_of(path, options.cut, options.card, versioned=isinstance(target, FolderTarget))
 
     def sources() -> AbstractContextManager[Source]:
-        options.sending("stage", 0, 0)
+        options.sending("prepare", 0, 0)
         return staged()
 
     try:
