@@ -31,8 +31,8 @@ class ArrowLayout:
 
     A table of readings has one row per solution, whole items in order, and these columns: `item`, `question`, `answer`, `source`,
     `steps`, `hard`, `soft` (lists of one length), `first_error`, `verdict`. `every_step`: no step in it lacks the label that is
-    written. `pairs`: rows are pairs of solutions; then a column `extra` may hold, for rows that are no solutions of the run, the
-    only step at which they can be chosen.
+    written. `pairs`: rows are pairs of solutions; then a column `extra` may hold, for rows behind all others that are no
+    solutions of the run, the only step at which they can be chosen.
     """
 
     layout: Layout

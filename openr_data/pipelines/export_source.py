@@ -94,7 +94,7 @@ def _keyed(frame: pl.DataFrame, prefix: pl.Expr) -> pl.DataFrame:
 
 
 def _appended(own: pa.Table, found: pl.DataFrame, steps: StepFormat) -> pa.Table:
-    """One further row per rollout, behind the solutions of its item."""
+    """One further row per rollout, behind all solutions."""
     whole = [[*prefix, *steps.split(text)] for prefix, text in found.select("prefix", "text").iter_rows()]
     like = own.take(pa.array(found["row"].to_numpy()))
     lengths = [len(each) for each in whole]
@@ -107,6 +107,4 @@ def _appended(own: pa.Table, found: pl.DataFrame, steps: StepFormat) -> pa.Table
         "extra": pa.array(found["prefix"].list.len().to_numpy(), pa.int32()),
     }
     further = pa.table({name: new.get(name, like[name]) for name in own.column_names}, schema=own.schema)
-    both = pa.concat_tables([own, further])
-    order = np.argsort(both["item"].to_numpy(), kind="stable")
-    return both.take(pa.array(order))
+    return pa.concat_tables([own, further])
