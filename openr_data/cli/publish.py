@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from openr_data.cli import options
 from openr_data.cli.console import err, print_json, warn
@@ -164,7 +173,7 @@ def _bar() -> Iterator[Sending]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    tasks = {}
+    tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=err, expand=True) as bar:
 
         def sending(what: str, done: int, total: int) -> None:
