@@ -193,8 +193,8 @@ class LabeledSolution:
     not be decided; `reason` then says why (and is otherwise a code of the evidence, such as `right_answer` or `binary_search`).
     `origin` is `given` for a solution that came in and `rollout` for one that the labeler sampled itself.
     `estimates` are readings of the counts, one per step (empty: none were made). `confidence` is the probability of `first_error`
-    where the method has one. `notes` is what else a method has to say, by name. `hard` are labels per step as they were published,
-    which need not be monotone; empty: they follow from `first_error` (see `hard_labels`).
+    where the method has one. `notes` is what else a method has to say, by name. `hard` are labels per step as they were
+    published, which need not be monotone; empty: they follow from `first_error` (see `hard_labels`).
     """
 
     solution: Solution

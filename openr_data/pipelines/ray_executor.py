@@ -209,9 +209,10 @@ class _RayRun:
 
     def merged(self) -> Summary:
         """The parts become the run; they are removed once it holds all they hold."""
-        now, out, report = self._snapshot(final=True), self._options.out, self._options.report
-        report(now)
-        merged = merge(self._begun(), out, items=self._marks.count, rejects=self._rejects(), report=report, warn=self._options.warn)
+        now, options = self._snapshot(final=True), self._options
+        options.report(now)
+        rejects, report, warn = self._rejects(), options.report, options.warn
+        merged = merge(self._begun(), options.out, items=self._marks.count, rejects=rejects, report=report, warn=warn)
         if not merged.failed:
             remove_parts(self._parts)
         engines = {name: counts_of(self._counts, name) for name in self._stage.engines}
