@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.corpus import Corpus as Corpus
-    from openr_data.pipelines.loading import load as load
+    from openr_data.pipelines.loading.corpus import Corpus as Corpus
+    from openr_data.pipelines.loading.load import load as load
 
     __version__: str
 else:  # type checkers would believe that every name exists
@@ -23,7 +23,7 @@ else:  # type checkers would believe that every name exists
         return getattr(import_module(_PLACES[name]), name)
 
 
-_PLACES = {"load": "openr_data.pipelines.loading", "Corpus": "openr_data.pipelines.corpus"}
+_PLACES = {"load": "openr_data.pipelines.loading.load", "Corpus": "openr_data.pipelines.loading.corpus"}
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from openr_data.engines import EngineSpec
 from openr_data.labelers import LabelConfig
 from openr_data.pipelines.config import LabelRunConfig
-from openr_data.pipelines.importing import ImportConfig, import_file
+from openr_data.pipelines.importing.run import ImportConfig, import_file
 from openr_data.problems import ProblemSource
 from openr_data.store.bulk import open_bulk
 from openr_data.store.codecs import labeling_tables, plain_config

@@ -15,9 +15,9 @@ from publishing import options
 
 import openr_data.store.split_files  # noqa: F401
 from openr_data.hub.retry import Patience
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_folder import FolderTarget
-from openr_data.pipelines.publish_hub import HubTarget
+from openr_data.pipelines.publishing.folder import FolderTarget
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import publish
 
 
 def main() -> None:

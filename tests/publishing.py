@@ -12,9 +12,9 @@ from store_runs import IDENTITY, write_run
 
 from openr_data.data_cards.card import CardFacts, CardTable, render_card
 from openr_data.hub.retry import Patience
-from openr_data.pipelines.publish import PublishOptions
-from openr_data.pipelines.publish_source import Cut
-from openr_data.pipelines.publish_staging import Card
+from openr_data.pipelines.publishing.publish import PublishOptions
+from openr_data.pipelines.publishing.source import Cut
+from openr_data.pipelines.publishing.staging import Card
 from openr_data.pipelines.splits import Splits
 
 FIGURE = b"\x89PNG\r\n\x1a\nfigure of the tests"

@@ -82,8 +82,8 @@ def test_the_help_names_every_layout(monkeypatch: pytest.MonkeyPatch, capsys: py
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from openr_data.pipelines.export_config import ExportConfig
-from openr_data.pipelines.exporting import export
+from openr_data.pipelines.exporting.config import ExportConfig
+from openr_data.pipelines.exporting.export import export
 
 def die(snapshot):
     if snapshot.done >= 3:

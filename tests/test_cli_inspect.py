@@ -24,8 +24,8 @@ from openr_data.cli.show import show_labeled, show_problem
 from openr_data.data_cards.statistics import Histogram, Statistics, StepBalance
 from openr_data.pipelines.config import RunOptions
 from openr_data.pipelines.generate import generate
-from openr_data.pipelines.import_rows import choose_layout
-from openr_data.pipelines.importing import ImportConfig, import_file
+from openr_data.pipelines.importing.rows import choose_layout
+from openr_data.pipelines.importing.run import ImportConfig, import_file
 from openr_data.pipelines.label import label
 from openr_data.problems import ProblemSource
 from openr_data.store.read import ItemRecords

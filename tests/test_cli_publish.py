@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from openr_data.cli.app import app
 from openr_data.errors import HubError, UsageError
-from openr_data.pipelines.publish import PublishOptions
+from openr_data.pipelines.publishing.publish import PublishOptions
 
 REPO = "alice/steps"
 
@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     with hub_server(tmp_path / "hub") as server:
         use_hub(monkeypatch, server)
-        monkeypatch.setattr("openr_data.pipelines.publish.PublishOptions", partial(PublishOptions, card=plain_card))
+        monkeypatch.setattr("openr_data.pipelines.publishing.publish.PublishOptions", partial(PublishOptions, card=plain_card))
         yield server
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from openr_data.layouts.base import ExportItem, ExportSolution, LayoutFault, WriteOptions
 from openr_data.layouts.columnar import ARROW_LAYOUTS
-from openr_data.pipelines.export_config import ExportConfig
-from openr_data.pipelines.export_selection import UNBOUNDED, select
+from openr_data.pipelines.exporting.config import ExportConfig
+from openr_data.pipelines.exporting.selection import UNBOUNDED, select
 from openr_data.types import Problem, hard_labels
 
 WORDS = ["a", "b", "", "Step 1: a", "Step 2: a", "Step ٣: c", "so:\nStep 2: b", "\x1f", "a,b", "θ ≤ “ж”", "\U0001d4d0"]

@@ -26,7 +26,7 @@ from openr_data.pipelines.card import run_tables
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.data_card import CardOptions, data_card, write_data_card
 from openr_data.pipelines.generate import generate
-from openr_data.pipelines.importing import ImportConfig, import_file
+from openr_data.pipelines.importing.run import ImportConfig, import_file
 from openr_data.pipelines.label import label
 from openr_data.pipelines.run_card import STALE, import_words
 from openr_data.problems import ProblemSource

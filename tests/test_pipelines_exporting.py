@@ -13,10 +13,10 @@ from export_runs import imported, labelled, mixed_item, mixed_items, write_run
 from openr_data.errors import InputError, OpenRDataError, RunDirError, UsageError
 from openr_data.layouts import LAYOUTS
 from openr_data.layouts.columnar import ARROW_LAYOUTS
-from openr_data.pipelines import export_files
-from openr_data.pipelines.export_config import ExportConfig, ExportSummary
-from openr_data.pipelines.exporting import export
-from openr_data.pipelines.importing import ImportConfig, import_file
+from openr_data.pipelines.exporting import files as export_files
+from openr_data.pipelines.exporting.config import ExportConfig, ExportSummary
+from openr_data.pipelines.exporting.export import export
+from openr_data.pipelines.importing.run import ImportConfig, import_file
 from openr_data.pipelines.splits import Splits
 from openr_data.problems import ProblemSource
 from openr_data.types import Problem

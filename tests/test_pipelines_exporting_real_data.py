@@ -12,9 +12,9 @@ import pytest
 
 from openr_data.errors import InputError
 from openr_data.layouts import LAYOUTS
-from openr_data.pipelines.export_config import ExportConfig
-from openr_data.pipelines.exporting import export
-from openr_data.pipelines.importing import ImportConfig, import_file
+from openr_data.pipelines.exporting.config import ExportConfig
+from openr_data.pipelines.exporting.export import export
+from openr_data.pipelines.importing.run import ImportConfig, import_file
 from openr_data.problems import ProblemSource
 
 DATA = Path(os.environ.get("OPENR_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")

@@ -21,7 +21,7 @@ from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.layouts import LAYOUTS
 from openr_data.layouts.base import ReadOptions
 from openr_data.layouts.faithful import faithful_rows
-from openr_data.pipelines.importing import ImportConfig, ImportSummary, import_file
+from openr_data.pipelines.importing.run import ImportConfig, ImportSummary, import_file
 from openr_data.problems import ProblemSource
 from openr_data.store.read import RunReader
 from openr_data.store.verify import verify_run

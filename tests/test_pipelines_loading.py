@@ -16,13 +16,13 @@ from test_pipelines_stage import config, write_problems
 import openr_data
 from openr_data.errors import InputError, OpenRDataError, RunDirError, UsageError
 from openr_data.pipelines.config import RunOptions
-from openr_data.pipelines.export_config import ExportConfig
-from openr_data.pipelines.exporting import export
+from openr_data.pipelines.exporting.config import ExportConfig
+from openr_data.pipelines.exporting.export import export
 from openr_data.pipelines.generate import generate
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_folder import FolderTarget
+from openr_data.pipelines.loading.step_frame import COLUMNS
+from openr_data.pipelines.publishing.folder import FolderTarget
+from openr_data.pipelines.publishing.publish import publish
 from openr_data.pipelines.splits import Splits
-from openr_data.pipelines.step_frame import COLUMNS
 from openr_data.store.read import RunReader
 from openr_data.types import NO_ERROR, StepLabel
 

@@ -12,10 +12,10 @@ from publishing import options, small_run, use_hub
 
 import openr_data
 from openr_data.errors import HubError, InputError, UsageError
-from openr_data.pipelines.export_config import ExportConfig
-from openr_data.pipelines.exporting import export
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_hub import HubTarget
+from openr_data.pipelines.exporting.config import ExportConfig
+from openr_data.pipelines.exporting.export import export
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import publish
 
 REPO = "alice/steps"
 

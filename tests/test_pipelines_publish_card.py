@@ -17,10 +17,10 @@ from openr_data.engines import EngineSpec
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
-from openr_data.pipelines.publish import PublishOptions, publish
-from openr_data.pipelines.publish_hub import HubTarget
-from openr_data.pipelines.publish_record import run_text
-from openr_data.pipelines.publish_source import Cut
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import PublishOptions, publish
+from openr_data.pipelines.publishing.record import run_text
+from openr_data.pipelines.publishing.source import Cut
 from openr_data.pipelines.splits import Splits
 from openr_data.problems import ProblemSource
 from openr_data.store.run_record import RunRecord

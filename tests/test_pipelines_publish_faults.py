@@ -14,8 +14,8 @@ from publishing import options, small_run, use_hub
 
 from openr_data.errors import HubError, Interrupted
 from openr_data.hub.retry import Patience
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_hub import HubTarget
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import publish
 
 REPO = "alice/steps"
 KIND = "datasets"

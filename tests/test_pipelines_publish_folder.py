@@ -17,9 +17,9 @@ from openr_data.data_cards.card import CardFacts, CardSplit, CardTable, render_c
 from openr_data.errors import HubError, InputError, OpenRDataError, UsageError
 from openr_data.hub.files import LocalFile
 from openr_data.hub.folder import Folder
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_folder import FolderTarget
-from openr_data.pipelines.publish_source import Cut
+from openr_data.pipelines.publishing.folder import FolderTarget
+from openr_data.pipelines.publishing.publish import publish
+from openr_data.pipelines.publishing.source import Cut
 from openr_data.pipelines.splits import Splits
 from openr_data.store.read import RunReader
 

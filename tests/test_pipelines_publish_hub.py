@@ -11,9 +11,9 @@ import pytest
 from hub_server import WRITES, HubServer, hub_server
 from publishing import FIGURE, options, small_run, use_hub
 
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_hub import HubTarget
-from openr_data.pipelines.publish_source import Cut
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import publish
+from openr_data.pipelines.publishing.source import Cut
 from openr_data.pipelines.splits import Splits
 from openr_data.store.read import RunReader
 

@@ -13,9 +13,9 @@ from hub_server import hub_server
 from publish_crashes import client_environment
 from publishing import options, small_run, use_hub
 
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_folder import FolderTarget
-from openr_data.pipelines.publish_hub import HubTarget
+from openr_data.pipelines.publishing.folder import FolderTarget
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import publish
 from openr_data.store.read import RunReader
 
 pytestmark = pytest.mark.slow

@@ -12,10 +12,10 @@ from publishing import options, plain_card, small_run, use_hub
 from store_runs import IDENTITY, write_run
 
 from openr_data.errors import HubError, InputError, OpenRDataError, RunDirError, UsageError
-from openr_data.pipelines.publish import publish
-from openr_data.pipelines.publish_hub import HubTarget
-from openr_data.pipelines.publish_record import owned_files
-from openr_data.pipelines.publish_staging import Card
+from openr_data.pipelines.publishing.hub import HubTarget
+from openr_data.pipelines.publishing.publish import publish
+from openr_data.pipelines.publishing.record import owned_files
+from openr_data.pipelines.publishing.staging import Card
 
 REPO = "alice/steps"
 KIND = "datasets"

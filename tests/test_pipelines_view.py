@@ -12,8 +12,8 @@ from view_runs import HOSTILE, MATHS, identity, write, write_generated, write_la
 
 from openr_data.errors import RunDirError, StorageError, UsageError
 from openr_data.pages.blocks import unpack
-from openr_data.pipelines.view import ViewLimits, write_view
-from openr_data.pipelines.view_facts import settings
+from openr_data.pipelines.viewing.facts import settings
+from openr_data.pipelines.viewing.view import ViewLimits, write_view
 from openr_data.types import StepLabel
 
 
@@ -166,7 +166,7 @@ def test_a_fault_of_the_disk_is_one_sentence_and_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("openr_data.pipelines.view.publish", full)
+    monkeypatch.setattr("openr_data.pipelines.viewing.view.publish", full)
     with pytest.raises(StorageError, match=r"could not be written \(No space left on device\); choose another place with --out"):
         write_view(run, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == before

@@ -15,7 +15,7 @@ from openr_data.cli.console import plain, print_json
 from openr_data.cli.progress import duration, progress
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.export_config import ExportSummary
+    from openr_data.pipelines.exporting.config import ExportSummary
 
 _FORMAT = (
     "Layout of the rows. Parquet: trl, rlhflow, scan, step-dpo, preference, sft. JSON lines: prm800k, math-shepherd, math-aps, "
@@ -68,8 +68,8 @@ def export(
 
     openr-data export runs/math-omegaprm --format trl --splits 90/5/5 --out data/math-trl
     """
-    from openr_data.pipelines.export_config import ExportConfig
-    from openr_data.pipelines.exporting import export as run_export
+    from openr_data.pipelines.exporting.config import ExportConfig
+    from openr_data.pipelines.exporting.export import export as run_export
     from openr_data.pipelines.splits import parse_splits
 
     config = ExportConfig(

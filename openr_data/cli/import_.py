@@ -15,7 +15,7 @@ from openr_data.cli.console import print_json, warn
 from openr_data.cli.progress import duration, progress
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.importing import ImportSummary
+    from openr_data.pipelines.importing.run import ImportSummary
 
 _FILE = "A file (JSONL, JSON, Parquet, Arrow), a directory of them, or a Hub data set (owner/name)."
 _FORMAT = (
@@ -52,7 +52,7 @@ def import_(
     """
     from openr_data.errors import UsageError
     from openr_data.layouts.base import ReadOptions
-    from openr_data.pipelines.importing import ImportConfig, import_file
+    from openr_data.pipelines.importing.run import ImportConfig, import_file
     from openr_data.problems import ProblemSource
 
     if neutral not in {"good", "bad", "none"}:

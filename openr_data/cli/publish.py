@@ -29,9 +29,9 @@ from openr_data.cli.progress import INTERVAL
 from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.publish_folder import FolderTarget
-    from openr_data.pipelines.publish_hub import HubTarget
-    from openr_data.pipelines.publish_types import Published, Sending
+    from openr_data.pipelines.publishing.folder import FolderTarget
+    from openr_data.pipelines.publishing.hub import HubTarget
+    from openr_data.pipelines.publishing.types import Published, Sending
 
 _HUB = "Hub"
 _DATA = "Data"
@@ -87,8 +87,8 @@ def publish(
     Text that people have written into the README.md of the repository stays. Exits with 8 where the Hub refuses.
     """
     from openr_data.hub.retry import Patience
-    from openr_data.pipelines.publish import PublishOptions, publish
-    from openr_data.pipelines.publish_source import Cut, parse_size
+    from openr_data.pipelines.publishing.publish import PublishOptions, publish
+    from openr_data.pipelines.publishing.source import Cut, parse_size
     from openr_data.pipelines.splits import parse_splits
 
     target = _target(repo, to, public=public, revision=revision, tag=tag, into_existing=into_existing)
@@ -104,8 +104,8 @@ def publish(
 
 
 def _target(repo: str, to: str, *, public: bool, revision: str, tag: str, into_existing: bool) -> HubTarget | FolderTarget:
-    from openr_data.pipelines.publish_folder import FolderTarget
-    from openr_data.pipelines.publish_hub import HubTarget
+    from openr_data.pipelines.publishing.folder import FolderTarget
+    from openr_data.pipelines.publishing.hub import HubTarget
 
     if bool(repo) == bool(to):
         raise UsageError("say where to publish: --repo OWNER/NAME for the Hub, or --to FOLDER")

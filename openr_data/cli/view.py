@@ -14,7 +14,7 @@ from openr_data.cli.console import print_json, warn
 from openr_data.cli.progress import duration, progress
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.view import ViewSummary
+    from openr_data.pipelines.viewing.view import ViewSummary
 
 
 def view(
@@ -35,7 +35,7 @@ def view(
 
     openr-data view runs/math-omegaprm --open
     """
-    from openr_data.pipelines.view import ViewLimits, write_view
+    from openr_data.pipelines.viewing.view import ViewLimits, write_view
 
     with progress() as report:
         summary = write_view(run, out, ViewLimits(limit, rollouts), report)

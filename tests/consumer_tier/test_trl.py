@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from export_runs import mixed_items, write_run
 
-from openr_data.pipelines.export_config import ExportConfig
-from openr_data.pipelines.exporting import export
+from openr_data.pipelines.exporting.config import ExportConfig
+from openr_data.pipelines.exporting.export import export
 
 trl = pytest.importorskip("trl", reason="TRL is installed by `make test-consumers` only")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from view_runs import write_generated, write_labeled, write_large
 
-from openr_data.pipelines.view import ViewLimits, write_view
+from openr_data.pipelines.viewing.view import ViewLimits, write_view
 
 STEPS = 100_000
 

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from openr_data.errors import RunDirError, UsageError
-from openr_data.pipelines.corpus_text import as_html, as_text
-from openr_data.pipelines.step_frame import step_frame
-from openr_data.pipelines.tables import Tables, scan
+from openr_data.pipelines.loading.step_frame import step_frame
+from openr_data.pipelines.loading.tables import Tables, scan
+from openr_data.pipelines.loading.text import as_html, as_text
 from openr_data.store.read import ItemRecords
 from openr_data.types import LabeledSolution, Node, Problem, Solution
 

@@ -18,12 +18,12 @@ from openr_data.layouts.arrow import ArrowLayout
 from openr_data.layouts.base import LABEL, ROW, VALUE, WriteOptions
 from openr_data.layouts.columnar import ARROW_LAYOUTS
 from openr_data.layouts.faithful import faithful_rows
-from openr_data.pipelines.export_config import EVERYTHING, ExportConfig, ExportFile, Tally
-from openr_data.pipelines.export_features import RowTypes, card_features
-from openr_data.pipelines.export_files import JsonFiles, ParquetFiles, SplitWriter
-from openr_data.pipelines.export_rows import item_rows
-from openr_data.pipelines.export_selection import UNBOUNDED, select
-from openr_data.pipelines.export_source import Rows, source_rows, with_continuations
+from openr_data.pipelines.exporting.config import EVERYTHING, ExportConfig, ExportFile, Tally
+from openr_data.pipelines.exporting.features import RowTypes, card_features
+from openr_data.pipelines.exporting.files import JsonFiles, ParquetFiles, SplitWriter
+from openr_data.pipelines.exporting.rows import item_rows
+from openr_data.pipelines.exporting.selection import UNBOUNDED, select
+from openr_data.pipelines.exporting.source import Rows, source_rows, with_continuations
 from openr_data.pipelines.progress import Report, Snapshot
 from openr_data.pipelines.splits import NAMES
 from openr_data.steps import StepFormat

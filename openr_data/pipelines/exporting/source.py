@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute
 
-from openr_data.pipelines.export_selection import COLUMNS
+from openr_data.pipelines.exporting.selection import COLUMNS
 from openr_data.steps import StepFormat
 from openr_data.store.batches import ItemCursor, shard_batches, whole_items
 from openr_data.store.manifest import Shard

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openr_data.data_cards.card import CardFacts, CardSplit, CardTable, render_card
-from openr_data.pipelines.export_config import ExportConfig, ExportSummary
+from openr_data.pipelines.exporting.config import ExportConfig, ExportSummary
 from openr_data.pipelines.run_card import recorded_words
 from openr_data.pipelines.splits import NAMES
 from openr_data.store.read import RunReader

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from openr_data.layouts.base import RATING
-from openr_data.pipelines.export_config import ExportConfig
+from openr_data.pipelines.exporting.config import ExportConfig
 from openr_data.types import NO_ERROR
 
 COLUMNS = (

@@ -12,7 +12,7 @@ from openr_data.errors import InputError
 from openr_data.layouts import LAYOUTS
 from openr_data.layouts.base import ReadOptions
 from openr_data.pipelines.admission import portable
-from openr_data.pipelines.import_rows import ImportItem, choose_layout, read_items
+from openr_data.pipelines.importing.rows import ImportItem, choose_layout, read_items
 from openr_data.pipelines.progress import Report, Snapshot, silent
 from openr_data.pipelines.run_card import automatic_card
 from openr_data.problems import ProblemSource, Reject, input_hash

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from openr_data.data_cards.card import CardSplit, CardTable
 from openr_data.errors import RunDirError
-from openr_data.pipelines.publish_record import MANIFEST, RUN, Entry, manifest_text, run_text
+from openr_data.pipelines.publishing.record import MANIFEST, RUN, Entry, manifest_text, run_text
 from openr_data.pipelines.splits import NAMES, Splits
 from openr_data.store.atomic import digest, file_digest, write_text
 from openr_data.store.lock import DirectoryLock

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openr_data.errors import StorageError
-from openr_data.pipelines.export_config import ExportFile
-from openr_data.pipelines.export_features import RowTypes, features
+from openr_data.pipelines.exporting.config import ExportFile
+from openr_data.pipelines.exporting.features import RowTypes, features
 from openr_data.pipelines.splits import NAMES
 from openr_data.store.atomic import file_digest, sync_file
 from openr_data.store.shards import _CHUNKING as CHUNKING

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from openr_data.errors import InputError, UsageError
 from openr_data.layouts.base import Layout, ReadOptions
-from openr_data.pipelines.import_rows import ImportItem, choose_layout, read_items
+from openr_data.pipelines.importing.rows import ImportItem, choose_layout, read_items
 from openr_data.problems import ProblemSource, Reject
 from openr_data.store.codecs import labeled_row, problem_row
 from openr_data.store.frames import Row

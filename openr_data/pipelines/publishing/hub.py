@@ -15,10 +15,10 @@ from openr_data.hub.push import check, check_tag, look, open_to_write, push, tag
 from openr_data.hub.repository import Head, Repository
 from openr_data.hub.retry import Patience
 from openr_data.hub.session import endpoint, find_token, quiet_library
-from openr_data.pipelines.publish_record import MANIFEST, owned_files
-from openr_data.pipelines.publish_source import Source, Sources
-from openr_data.pipelines.publish_staging import README
-from openr_data.pipelines.publish_types import Published, Sending, Status
+from openr_data.pipelines.publishing.record import MANIFEST, owned_files
+from openr_data.pipelines.publishing.source import Source, Sources
+from openr_data.pipelines.publishing.staging import README
+from openr_data.pipelines.publishing.types import Published, Sending, Status
 
 _PLAIN = {".gitattributes", README, "LICENSE", "LICENSE.md", ".gitignore"}
 """What a repository may hold that is still to be filled."""

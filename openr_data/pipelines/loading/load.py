@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr_data.errors import InputError, RunDirError, UsageError
-from openr_data.pipelines.corpus import Corpus, Info
-from openr_data.pipelines.tables import ArrowTables, PublishedTables, RunTables
+from openr_data.pipelines.loading.corpus import Corpus, Info
+from openr_data.pipelines.loading.tables import ArrowTables, PublishedTables, RunTables
 from openr_data.problems.source import SUFFIXES
 from openr_data.store.atomic import read_checked_json
 from openr_data.store.published import PublishedReader
@@ -124,7 +124,7 @@ def _of_export(path: Path, split: str | None, info: Info) -> Corpus:
 
 
 def _of_files(path: Path, split: str | None, layout: str, info: Info) -> Corpus:
-    from openr_data.pipelines.foreign import read_files
+    from openr_data.pipelines.loading.foreign import read_files
 
     name, tables, rejected = read_files(path, layout, split or "")
     arrow = ArrowTables(tables)

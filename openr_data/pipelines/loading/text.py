@@ -9,7 +9,7 @@ from openr_data.problems.reject import printable
 from openr_data.types import NO_ERROR
 
 if TYPE_CHECKING:
-    from openr_data.pipelines.corpus import Info
+    from openr_data.pipelines.loading.corpus import Info
     from openr_data.store.read import ItemRecords
     from openr_data.types import LabeledSolution, Solution
 

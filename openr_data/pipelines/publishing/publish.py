@@ -10,11 +10,11 @@ from pathlib import Path
 from openr_data.data_cards.card import CardTable
 from openr_data.errors import Interrupted
 from openr_data.hub.retry import Patience
-from openr_data.pipelines.publish_folder import FolderTarget, publish_to_folder
-from openr_data.pipelines.publish_hub import HubTarget, HubWay, publish_to_hub
-from openr_data.pipelines.publish_source import Cut, Source, source_of
-from openr_data.pipelines.publish_staging import Card, CardMaker
-from openr_data.pipelines.publish_types import Published, Sending
+from openr_data.pipelines.publishing.folder import FolderTarget, publish_to_folder
+from openr_data.pipelines.publishing.hub import HubTarget, HubWay, publish_to_hub
+from openr_data.pipelines.publishing.source import Cut, Source, source_of
+from openr_data.pipelines.publishing.staging import Card, CardMaker
+from openr_data.pipelines.publishing.types import Published, Sending
 
 
 def run_card(run: Path, tables: Sequence[CardTable], existing: str, location: str) -> Card:

@@ -14,8 +14,8 @@ from typing import Protocol
 from openr_data.data_cards.card import graft_card
 from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.hub.files import LocalFile
-from openr_data.pipelines.publish_record import MANIFEST, Entry, manifest_text
-from openr_data.pipelines.publish_staging import (
+from openr_data.pipelines.publishing.record import MANIFEST, Entry, manifest_text
+from openr_data.pipelines.publishing.staging import (
     FILE_BYTES,
     README,
     CardMaker,

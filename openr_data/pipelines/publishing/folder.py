@@ -15,11 +15,11 @@ from functools import partial
 from openr_data.errors import HubError, InputError
 from openr_data.hub.files import LocalFile, Plan, RemoteFile, plan
 from openr_data.hub.folder import Folder
-from openr_data.pipelines.publish_hub import footer_rows
-from openr_data.pipelines.publish_record import MANIFEST, owned_files
-from openr_data.pipelines.publish_source import RunSource, Source, Sources
-from openr_data.pipelines.publish_staging import README
-from openr_data.pipelines.publish_types import Published, Sending
+from openr_data.pipelines.publishing.hub import footer_rows
+from openr_data.pipelines.publishing.record import MANIFEST, owned_files
+from openr_data.pipelines.publishing.source import RunSource, Source, Sources
+from openr_data.pipelines.publishing.staging import README
+from openr_data.pipelines.publishing.types import Published, Sending
 
 _VERSION = re.compile(r"data-[0-9a-f]{12}/.+")
 _LAST = {README: 1, MANIFEST: 2}

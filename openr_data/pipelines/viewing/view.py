@@ -16,8 +16,8 @@ from openr_data.pages.assemble import GENERATOR, page
 from openr_data.pages.blocks import Blocks, pack
 from openr_data.pipelines.progress import Report, Snapshot, silent
 from openr_data.pipelines.statistics import statistics
-from openr_data.pipelines.view_facts import run_facts
-from openr_data.pipelines.view_records import item_texts, item_tree, problem_line, solution_lines
+from openr_data.pipelines.viewing.facts import run_facts
+from openr_data.pipelines.viewing.records import item_texts, item_tree, problem_line, solution_lines
 from openr_data.store.atomic import partial_name, publish
 from openr_data.store.read import ItemRecords, RunReader
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from openr_data.errors import InputError, RunDirError
 from openr_data.layouts.columnar import ARROW_LAYOUTS
-from openr_data.pipelines.export_card import export_card
-from openr_data.pipelines.export_config import ExportConfig, ExportFile, ExportSummary, existing
-from openr_data.pipelines.export_files import disk_errors
-from openr_data.pipelines.export_writing import Writing, Written
-from openr_data.pipelines.importing import COMMAND as IMPORT
+from openr_data.pipelines.exporting.card import export_card
+from openr_data.pipelines.exporting.config import ExportConfig, ExportFile, ExportSummary, existing
+from openr_data.pipelines.exporting.files import disk_errors
+from openr_data.pipelines.exporting.writing import Writing, Written
+from openr_data.pipelines.importing.run import COMMAND as IMPORT
 from openr_data.pipelines.progress import Report, silent
 from openr_data.store.atomic import (
     file_digest,

@@ -1,0 +1,1 @@
+"""Import: a published file becomes a run."""

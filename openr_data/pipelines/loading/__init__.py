@@ -1,0 +1,1 @@
+"""Load: runs, published data sets, exports and published files as records and frames."""

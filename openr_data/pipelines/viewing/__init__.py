@@ -1,0 +1,1 @@
+"""View: what of a run goes into its HTML page."""
