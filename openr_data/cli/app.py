@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -48,18 +50,29 @@ def _root(
     """Process-supervision data: sample solutions, label every step, keep everything."""
 
 
-app.command()(quickstart.quickstart)
-app.command()(generate.generate)
-app.command()(label.label)
-app.command()(merge.merge)
-app.command("import")(import_.import_)
-app.command()(export.export)
-app.command()(inspect.inspect)
-app.command()(report.report)
-app.command()(card.card)
-app.command()(publish.publish)
-app.command()(verify.verify)
-app.command()(view.view)
-app.command()(estimate.estimate)
-app.command()(doctor.doctor)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    quickstart.quickstart,
+    generate.generate,
+    label.label,
+    merge.merge,
+    import_.import_,
+    export.export,
+    inspect.inspect,
+    view.view,
+    report.report,
+    card.card,
+    publish.publish,
+    verify.verify,
+    estimate.estimate,
+    doctor.doctor,
+)
+
+
+def _help(command: Callable[..., None]) -> str:
+    """The command's own words with a line for each paragraph: the terminal breaks lines where it is narrow."""
+    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in cleandoc(command.__doc__ or "").split("\n\n"))
+
+
+for _command in COMMANDS:
+    app.command(_command.__name__.rstrip("_"), help=_help(_command))(_command)
 app.add_typer(builtin.app, name="builtin")
