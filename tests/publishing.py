@@ -27,7 +27,13 @@ def plain_card(run: Path, tables: Sequence[CardTable], existing: str, location: 
 
 
 def small_run(path: Path, items: int = 24, seed: int = 7) -> Path:
-    identity = replace(IDENTITY, config={"method": "omegaprm", "sampling": {"temperature": 1.0, "seed": seed}})
+    given = {
+        "source": {"location": "problems.jsonl"},
+        "engine": {"engine": "builtin"},
+        "sampling": {"temperature": 1.0, "max_tokens": 64, "seed": seed},
+        "label": {"method": "omegaprm"},
+    }
+    identity = replace(IDENTITY, config={"run": given})
     write_run(path, range(items), total=items, identity=identity)
     return path
 

@@ -211,6 +211,10 @@ def test_an_export_is_read_in_its_own_layout(run: Path, tmp_path: Path) -> None:
     assert all(parts)
     with pytest.raises(InputError, match="no data files of the split 'dev'"):
         openr_data.load(tmp_path / "out", split="dev")
+    next((tmp_path / "out" / "data").glob("test-*")).unlink()
+    assert openr_data.load(tmp_path / "out", split="train").frame().height == parts[0]
+    with pytest.raises(RunDirError, match="is missing or not whole; export the run again"):
+        openr_data.load(tmp_path / "out")
 
 
 def test_what_cannot_be_opened_is_told_in_one_sentence(run: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import yaml
 from publishing import options, small_run
 
 from openr_data.data_cards.card import CardFacts, CardSplit, CardTable, render_card
-from openr_data.errors import HubError, InputError, OpenRDataError, UsageError
+from openr_data.errors import HubError, OpenRDataError, UsageError
 from openr_data.hub.files import LocalFile
 from openr_data.hub.folder import Folder
+from openr_data.pipelines.exporting.config import ExportFile
 from openr_data.pipelines.publishing.folder import FolderTarget
 from openr_data.pipelines.publishing.publish import publish
 from openr_data.pipelines.publishing.source import Cut
 from openr_data.pipelines.splits import Splits
+from openr_data.store.atomic import file_digest, write_checked_json
 from openr_data.store.read import RunReader
 
 TABLES = ("labeled", "problems", "nodes", "rollouts")
@@ -198,10 +201,18 @@ def export(folder: Path, run: Path) -> Path:
     )
     card = render_card(CardFacts("Export", [table], {}, {}, [], []))
     (folder / "data").mkdir(parents=True)
-    pq.write_table(pq.read_table(run / "data" / "problems"), folder / "data" / "train-00000-of-00001.parquet")
+    file = folder / "data" / "train-00000-of-00001.parquet"
+    pq.write_table(pq.read_table(run / "data" / "problems"), file)
     (folder / "README.md").write_text(card)
-    (folder / "export.json").write_text('{"format": "trl"}')
+    describe(folder, "trl")
     return folder
+
+
+def describe(folder: Path, layout: str) -> None:
+    """What `export` leaves beside its files."""
+    file = folder / "data" / "train-00000-of-00001.parquet"
+    written = ExportFile("train", "data/train-00000-of-00001.parquet", 24, file.stat().st_size, 1, file_digest(file))
+    write_checked_json(folder / "export.json", {"options": {"format": layout}, "summary": {"files": [asdict(written)]}})
 
 
 def test_an_exported_folder_goes_as_it_is(run: Path, tmp_path: Path) -> None:
@@ -221,22 +232,40 @@ def test_an_exported_folder_goes_as_it_is(run: Path, tmp_path: Path) -> None:
 def test_another_export_needs_another_folder(run: Path, tmp_path: Path) -> None:
     folder, out = export(tmp_path / "export", run), tmp_path / "out"
     publish(folder, FolderTarget(str(out)), options())
-    (folder / "export.json").write_text('{"format": "other"}')
+    describe(folder, "scan")
     before = (out / "README.md").read_bytes()
     with pytest.raises(HubError, match=r"holds another export \(export.json differs\); publish this one to another folder"):
         publish(folder, FolderTarget(str(out)), options())
     assert (out / "README.md").read_bytes() == before
 
 
-@pytest.mark.parametrize("harm", ["export.json", "README.md", "data/train-00000-of-00001.parquet", "link"])
-def test_a_damaged_export(run: Path, tmp_path: Path, harm: str) -> None:
+DATA = "data/train-00000-of-00001.parquet"
+
+
+@pytest.mark.parametrize(
+    ("harm", "content", "sentence"),
+    [
+        ("export.json", b"{", "export.json is damaged"),
+        ("README.md", None, "has no README.md; export the run again"),
+        (DATA, None, "is missing or not whole; export the run again"),
+        (DATA, b"{", "is missing or not whole; export the run again"),
+        (DATA, "flip", "was changed since it was exported; export the run again"),
+        ("data/train-extra.parquet", b"x", "would be read with the data, and the export did not write it; remove it"),
+        ("link", "link", "is a link; only files are published"),
+    ],
+)
+def test_a_damaged_export(run: Path, tmp_path: Path, harm: str, content: bytes | str | None, sentence: str) -> None:
     folder = export(tmp_path / "export", run)
-    if harm == "README.md":
-        (folder / harm).unlink()
-    elif harm == "link":
-        (folder / harm).symlink_to("/etc/passwd")
-    else:
-        (folder / harm).write_text("{")
-    with pytest.raises((InputError, OpenRDataError)):
+    place = folder / harm
+    if content is None:
+        place.unlink()
+    elif content == "flip":
+        before = place.read_bytes()
+        place.write_bytes(before[:100] + bytes([before[100] ^ 1]) + before[101:])
+    elif content == "link":
+        place.symlink_to("/etc/passwd")
+    elif isinstance(content, bytes):
+        place.write_bytes(content)
+    with pytest.raises(OpenRDataError, match=sentence):
         publish(folder, FolderTarget(str(tmp_path / "out")), options())
     assert not (tmp_path / "out").exists()

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr_data.errors import InputError, RunDirError, UsageError
+from openr_data.pipelines.exporting.exported import NAME as EXPORT
+from openr_data.pipelines.exporting.exported import Exported
 from openr_data.pipelines.loading.corpus import Corpus, Info
 from openr_data.pipelines.loading.tables import ArrowTables, PublishedTables, RunTables
 from openr_data.problems.source import SUFFIXES
-from openr_data.store.atomic import read_checked_json
 from openr_data.store.published import PublishedReader
 from openr_data.store.published_manifest import read_manifest
 from openr_data.store.read import RunReader
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"(?:hf://)?(?:datasets/)?(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)")
 _TRAIN = "train"
-EXPORT = "export.json"
-"""What `openr-data export` leaves beside its files."""
 
 
 def load(
@@ -115,12 +114,10 @@ def _of_file(path: Path, split: str | None, layout: str) -> Corpus:
 
 
 def _of_export(path: Path, split: str | None, info: Info) -> Corpus:
-    """What `openr-data export` wrote says its layout itself."""
-    try:
-        layout = str(read_checked_json(path / EXPORT, "export the run again")["options"]["format"])
-    except (KeyError, TypeError):
-        raise RunDirError(f"{path / EXPORT} is of another version of openr-data; export the run again") from None
-    return _of_files(path / "data", split, layout, info)
+    """What `openr-data export` wrote says its layout itself, and its files."""
+    exported = Exported.open(path)
+    exported.check(split)
+    return _of_files(path / "data", split, exported.format, info)
 
 
 def _of_files(path: Path, split: str | None, layout: str, info: Info) -> Corpus:

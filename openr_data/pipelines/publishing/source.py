@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ from typing import Protocol
 from openr_data.data_cards.card import graft_card
 from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.hub.files import LocalFile
+from openr_data.pipelines.exporting.exported import NAME as EXPORT
+from openr_data.pipelines.exporting.exported import Exported
 from openr_data.pipelines.publishing.record import MANIFEST, Entry, manifest_text
 from openr_data.pipelines.publishing.staging import (
     FILE_BYTES,
@@ -21,7 +22,6 @@ from openr_data.pipelines.publishing.staging import (
     CardMaker,
     Staged,
     add_card,
-    entry_of,
     finished_run,
     stage_data,
     staging_folder,
@@ -31,7 +31,6 @@ from openr_data.store.atomic import write_text
 from openr_data.store.read import RunReader
 from openr_data.store.run_record import NAME as RUN
 
-EXPORT = "export.json"
 _ANYWHERE = 'load_dataset("PATH"'
 _SMALLEST = 1_000_000
 
@@ -90,33 +89,32 @@ class RunSource:
 class FolderSource:
     """An exported folder. `staging` takes its card and manifest, so that nothing is written into the folder itself."""
 
-    folder: Path
+    exported: Exported
     staging: Path
     entries: tuple[Entry, ...]
 
     @property
     def rows(self) -> Mapping[str, Mapping[str, int]]:
-        counts: dict[str, dict[str, int]] = {}
-        for path, rows in self.rows_of_files.items():
-            place, split = Path(path), Path(path).name.split("-")[0]
-            table = counts.setdefault("default" if place.parent.name == "data" else place.parent.name, {})
-            table[split] = table.get(split, 0) + rows
-        return counts
+        counts: dict[str, int] = {}
+        for file in self.exported.files:
+            counts[file.split] = counts.get(file.split, 0) + file.rows
+        return {"default": counts}
 
     @property
     def rows_of_files(self) -> Mapping[str, int]:
-        return {entry.path: entry.rows for entry in self.entries if entry.rows is not None}
+        return {file.path: file.rows for file in self.exported.files if file.path.endswith(".parquet")}
 
     @property
     def patterns(self) -> Sequence[str]:
-        return sorted({f"{Path(path).parent.as_posix()}/*" for path in self.rows_of_files})
+        return sorted({f"{Path(file.path).parent.as_posix()}/*" for file in self.exported.files})
 
     def files(self, existing: str, location: str) -> list[LocalFile]:
         """The folder's card keeps what people wrote into the one that is there, and says where the data are now."""
-        card = (self.folder / README).read_text(encoding="utf-8").replace(_ANYWHERE, f'load_dataset("{location}"')
+        folder = self.exported.path
+        card = (folder / README).read_text(encoding="utf-8").replace(_ANYWHERE, f'load_dataset("{location}"')
         write_text(self.staging / README, graft_card(card, existing))
         write_text(self.staging / MANIFEST, manifest_text(self.entries, {"export": True}))
-        return [*(LocalFile.of(entry.path, self.folder / entry.path) for entry in self.entries), *_local_files(self.staging)]
+        return [*(LocalFile.of(entry.path, folder / entry.path) for entry in self.entries), *_local_files(self.staging)]
 
 
 Sources = Callable[[], AbstractContextManager[Source]]
@@ -133,8 +131,11 @@ def source_of(path: Path, cut: Cut, maker: CardMaker, *, versioned: bool = False
         return lambda: _staged(reader, cut, maker, versioned=versioned)
     if not (path / EXPORT).is_file():
         raise RunDirError(f"{path} is neither a run directory nor a folder that `openr-data export` wrote")
-    _check_export(path)
-    return lambda: _exported(path)
+    exported = Exported.open(path)
+    exported.check()
+    if not (path / README).is_file():
+        raise InputError(f"{path} has no {README}; export the run again")
+    return lambda: _exported(exported)
 
 
 @contextmanager
@@ -143,33 +144,17 @@ def _staged(reader: RunReader, cut: Cut, maker: CardMaker, *, versioned: bool) -
         yield RunSource(reader.path, stage_data(reader, cut.splits, folder, cut.file_bytes, versioned=versioned), maker)
 
 
-def _check_export(path: Path) -> None:
-    try:
-        json.loads((path / EXPORT).read_bytes())
-    except ValueError:
-        raise InputError(f"{path / EXPORT} is damaged; export the run again") from None
-    if not (path / README).is_file():
-        raise InputError(f"{path} has no {README}; export the run again")
-
-
 @contextmanager
-def _exported(path: Path) -> Iterator[Source]:
-    names = [file.path for file in _local_files(path, skip={README, MANIFEST})]
-    entries = tuple(entry_of(path, name, _rows(path / name)) for name in names)
+def _exported(exported: Exported) -> Iterator[Source]:
+    written = {file.path: file for file in exported.files}
+    entries = []
+    for local in _local_files(exported.path, skip={README, MANIFEST}):
+        file = written.get(local.path)
+        if file is not None and local.sha256 != file.sha256:
+            raise InputError(f"{local.source} was changed since it was exported; export the run again")
+        entries.append(Entry(local.path, local.size, local.sha256, file.rows if file else None))
     with tempfile.TemporaryDirectory(prefix="openr-data-publish-") as staging:
-        yield FolderSource(path, Path(staging), entries)
-
-
-def _rows(path: Path) -> int | None:
-    if path.suffix != ".parquet":
-        return None
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return int(pq.read_metadata(path).num_rows)
-    except (OSError, ValueError, pa.ArrowException):
-        raise InputError(f"{path} is not a Parquet file; export the run again") from None
+        yield FolderSource(exported, Path(staging), tuple(entries))
 
 
 def _local_files(folder: Path, skip: set[str] | frozenset[str] = frozenset()) -> list[LocalFile]:
