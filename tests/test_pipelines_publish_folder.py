@@ -88,27 +88,63 @@ def test_a_dry_run_writes_nothing(run: Path, url: str) -> None:
     assert shown.changes == publish(run, FolderTarget(url), options()).changes
 
 
+WHOLE = options(cut=Cut(Splits(1.0, 0.0, 0.0)))
+
+
 def test_a_stop_at_any_write_leaves_one_version_and_can_be_continued(
     run: Path, grown: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stop after each write, replacement and deletion in turn, looking at the folder as a loader does."""
-    whole = options(cut=Cut(Splits(1.0, 0.0, 0.0)))
-    publish(run, FolderTarget(url), whole)
+    publish(run, FolderTarget(url), WHOLE)
     versions = [rows_of(run), rows_of(grown)]
-    writes = _Stopping(monkeypatch)
-    seen: list[int] = []
-    while True:
-        writes.left = 1
-        try:
-            publish(grown, FolderTarget(url), whole)
-        except _Stop:
-            seen.append(versions.index(loaded(url)))
-            continue
-        break
+    seen = [versions.index(loaded(url)) for _ in stops(grown, url, monkeypatch)]
     assert len(seen) > 5
     assert seen == sorted(seen), "old, old, ... new, new"
     assert set(seen) == {0, 1}
     assert loaded(url) == versions[1]
+
+
+def test_a_first_publication_that_was_stopped_is_continued(run: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(list(stops(run, url, monkeypatch))) > 5
+    assert loaded(url) == rows_of(run)
+    assert publish(run, FolderTarget(url), WHOLE).status == "unchanged"
+
+
+def test_an_export_that_was_stopped_is_continued(run: Path, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = export(tmp_path / "export", run)
+    assert len(list(stops(folder, url, monkeypatch))) > 3
+    assert publish(folder, FolderTarget(url), WHOLE).status == "unchanged"
+    assert Folder(url).sizes().keys() == {"README.md", "manifest.json", "export.json", DATA}
+
+
+def test_a_stopped_version_leaves_nothing_where_the_old_one_is_published_again(
+    run: Path, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `run.json` has the size of the old one's."""
+    publish(run, FolderTarget(url), options())
+    before = {path: Folder(url).read(path) for path in Folder(url).sizes()}
+    other = small_run(tmp_path / "other", seed=8)
+    with monkeypatch.context() as patch:
+        _Stopping(patch, only="manifest.json")
+        with pytest.raises(_Stop):
+            publish(other, FolderTarget(url), options())
+    assert Folder(url).read("run.json") != before["run.json"]
+    assert len(Folder(url).read("run.json")) == len(before["run.json"])
+    publish(run, FolderTarget(url), options())
+    assert {path: Folder(url).read(path) for path in Folder(url).sizes()} == before
+
+
+def stops(run: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Publish until it ends, stopping after each change of the folder."""
+    writes = _Stopping(monkeypatch)
+    while True:
+        writes.left = 1
+        try:
+            publish(run, FolderTarget(url), WHOLE)
+        except _Stop:
+            yield
+        else:
+            return
 
 
 class _Stop(BaseException):
@@ -116,20 +152,23 @@ class _Stop(BaseException):
 
 
 class _Stopping:
-    """Lets `left` changes of a folder happen, then stops. A file that is being written then is there in part."""
+    """Lets `left` changes of a folder happen, beside that of the hidden manifest, then stops; or stops at the file `only`. A file
+    of data that is being written then is there in part.
+    """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.left = 0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, only: str = "") -> None:
+        self.left, self.only = 0, only
         for name in ("put", "replace", "_delete"):
             monkeypatch.setattr(Folder, name, self._counting(getattr(Folder, name)))
 
     def _counting(self, change: Any) -> Any:
         def counted(folder: Folder, what: Any) -> Any:
-            if self.left <= 0:
-                if isinstance(what, LocalFile) and what.path.startswith("data-"):
+            path = what.path if isinstance(what, LocalFile) else what
+            if path == self.only or (not self.only and self.left <= 0):
+                if isinstance(what, LocalFile) and what.path.startswith("data"):
                     folder._replace(what.path, what.source.read_bytes()[: what.size // 2])
                 raise _Stop
-            self.left -= 1
+            self.left -= path != ".publishing.json"
             return change(folder, what)
 
         return counted
@@ -157,6 +196,31 @@ def test_a_folder_that_holds_something_else_is_refused(run: Path, url: str) -> N
     publish(run, FolderTarget(url, into_existing=True), options())
     assert loaded(url) == rows_of(run)
     assert Folder(url).read("photo.jpg") == b"jpg"
+
+
+def test_files_of_others_are_never_overwritten(run: Path, tmp_path: Path) -> None:
+    """Also not those of a run, which is the only copy of what was paid for."""
+    other = small_run(tmp_path / "other", seed=8)
+    (other / "README.md").write_text("# A run")
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    with pytest.raises(
+        HubError, match=r"holds a manifest.json of something else, which is not overwritten; choose another folder"
+    ):
+        publish(run, FolderTarget(str(other), into_existing=True), options())
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_that_someone_changed_is_not_replaced_unasked(run: Path, grown: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish(run, FolderTarget(str(out)), options())
+    (out / "run.json").write_text("mine")
+    with pytest.raises(
+        HubError, match=r"has a run.json that someone changed since it was published; --into-existing replaces it"
+    ):
+        publish(grown, FolderTarget(str(out)), options())
+    assert (out / "run.json").read_text() == "mine"
+    publish(grown, FolderTarget(str(out), into_existing=True), options())
+    assert loaded(str(out)) == rows_of(grown)
 
 
 @pytest.mark.parametrize(
