@@ -179,6 +179,15 @@ def test_a_commit_of_someone_else_on_our_files_is_not_overwritten(run: Path, hub
     assert versions(hub) == 1
 
 
+def test_a_file_that_would_be_loaded_with_ours_is_noticed_at_the_last_moment(run: Path, hub: HubServer) -> None:
+    hub.state.create(KIND, REPO)
+    extra = "data/labeled/train-extra.parquet"
+    hub.fail("commit", kind="call", action=lambda: hub.state.put_file(KIND, REPO, extra, b"PAR1"))
+    with pytest.raises(HubError, match=rf"changed by someone else meanwhile \({extra}\)"):
+        publish(run, HubTarget(REPO), options())
+    assert versions(hub) == 0
+
+
 def test_a_lost_answer_is_found_below_a_commit_of_someone_else(run: Path, hub: HubServer) -> None:
     hub.fail("commit", kind="lost")
     hub.fail("refs", kind="call", skip=1, action=lambda: hub.state.put_file(KIND, REPO, "notes.txt", b"theirs"))
@@ -205,6 +214,13 @@ def test_a_tag_that_someone_else_takes_first_is_passed_over(run: Path, hub: HubS
 
     hub.fail("tag", kind="call", action=take)
     assert publish(run, HubTarget(REPO), options()).tag == "v2"
+
+
+def test_the_hub_tells_in_its_own_header_how_long_to_wait(run: Path, hub: HubServer) -> None:
+    waits: list[float] = []
+    hub.fail("create", status=429, headers={"RateLimit": '"api";r=0;t=250'})
+    publish(run, HubTarget(REPO), options(patience=Patience(attempts=4, sleep=waits.append)))
+    assert waits == [251.0]
 
 
 def test_a_wait_that_is_too_long_is_told(run: Path, hub: HubServer) -> None:

@@ -116,6 +116,38 @@ def test_a_data_file_that_someone_changed(run: Path, hub: HubServer) -> None:
     assert publish(run, HubTarget(REPO, into_existing=True), options()).status == "published"
 
 
+def test_a_small_file_that_someone_changed(run: Path, hub: HubServer, tmp_path: Path) -> None:
+    """Its checksum is not among what the Hub tells of it."""
+    publish(run, HubTarget(REPO), options())
+    hub.state.put_file(KIND, REPO, "run.json", b"{}")
+    with pytest.raises(
+        HubError, match=r"has a run.json that someone changed since it was published; --into-existing replaces it"
+    ):
+        publish(small_run(tmp_path / "other", 15), HubTarget(REPO), options())
+    assert hub.state.read(KIND, REPO, "run.json") == b"{}"
+
+
+def test_a_licence_of_others_is_not_replaced_unasked(hub: HubServer, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "run")
+    (run / "LICENSE").write_text("ours")
+    hub.state.create(KIND, REPO)
+    hub.state.put_file(KIND, REPO, "LICENSE", b"theirs")
+    with pytest.raises(HubError, match="has a LICENSE that is not ours; --into-existing replaces it"):
+        publish(run, HubTarget(REPO), options())
+    assert hub.state.read(KIND, REPO, "LICENSE") == b"theirs"
+    publish(run, HubTarget(REPO, into_existing=True), options())
+    assert hub.state.read(KIND, REPO, "LICENSE") == b"ours"
+    assert publish(run, HubTarget(REPO), options()).status == "unchanged"
+
+
+def test_a_token_with_letters_that_no_token_has(run: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_geheim\u00e9")
+    with pytest.raises(HubError, match=r"has characters that no token has; copy it again into HF_TOKEN") as told:
+        publish(run, HubTarget(REPO), options())
+    assert "geheim" not in str(told.value)
+    assert hub.calls == []
+
+
 def test_a_file_of_others_that_would_be_loaded_with_ours(run: Path, hub: HubServer) -> None:
     publish(run, HubTarget(REPO), options())
     hub.state.put_file(KIND, REPO, "data/labeled/train-extra.parquet", b"PAR1")

@@ -97,8 +97,14 @@ def _unauthorised(error: BaseException, place: Place) -> HubError:
 
 
 def _retry_after(response: Any) -> float | None:
+    """As `Retry-After` says, or the header in which the Hub itself tells when its window of requests begins anew."""
+    from huggingface_hub.utils._http import parse_ratelimit_headers
+
     text = str(response.headers.get("Retry-After", "")).strip()
-    return float(text) if text.isdigit() else None
+    if text.isdigit():
+        return float(text)
+    limit = parse_ratelimit_headers(response.headers)
+    return limit.reset_in_seconds + 1.0 if limit is not None and not limit.remaining else None
 
 
 def _said(error: BaseException) -> str:

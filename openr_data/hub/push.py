@@ -47,8 +47,8 @@ def open_to_write(repo: Repository, *, private: bool) -> Head:
 def push(repo: Repository, head: Head, plan: Plan, message: str, sent: Sent = lambda _: None) -> str:
     """Make the branch hold what was planned on top of `head`, in one commit; returns it.
 
-    Where someone else changes the branch meanwhile, the commit is made on top of theirs if it concerns no file of the plan, and
-    refused otherwise.
+    Where someone else changes the branch meanwhile, the commit is made on top of theirs if it concerns no file of the plan and
+    none beside its data, where loaders would find it; and refused otherwise.
     """
     operations = repo.upload(plan.uploads, sent)
     waits = repo.patience.waits()
@@ -127,11 +127,16 @@ def _same(repo: Repository, commit: str, identity: LocalFile) -> bool:
 
 def _check_untouched(repo: Repository, plan: Plan, before: Tree, now: Tree) -> None:
     changed = sorted(path for path in {*before, *now} if _git(before, path) != _git(now, path))
-    ours = [path for path in changed if path in plan.touched]
+    folders = {_folder(file.path) for file in plan.files} - {""}
+    ours = [path for path in changed if path in plan.touched or _folder(path) in folders]
     if ours:
         raise HubError(
             f"{repo.name} was changed by someone else meanwhile ({ours[0]}); run the same command again to publish on top of it"
         )
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _git(tree: Tree, path: str) -> object:

@@ -14,13 +14,14 @@ Note = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Patience:
     """`attempts` tries; waits grow from `first` to `cap` seconds, each drawn between half and whole, so that not all come back at
-    the same moment. A server that asks for more than `longest` seconds is given up on.
+    the same moment. A server that asks for more than `longest` seconds is given up on; the Hub counts
+    requests in windows of 300.
     """
 
     attempts: int = 6
     first: float = 1.0
     cap: float = 30.0
-    longest: float = 300.0
+    longest: float = 330.0
     sleep: Callable[[float], object] = time.sleep
     note: Note = field(default=lambda _: None)
 

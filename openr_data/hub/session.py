@@ -35,6 +35,8 @@ def find_token() -> Token | None:
             raise
         said = cleared(str(error))
     else:
+        if text and not text.isascii():
+            raise HubError("the token for the Hub has characters that no token has; copy it again into HF_TOKEN")
         return Token(text) if text else None
     raise HubError(f"the token for the Hub cannot be had ({said}); set HF_TOKEN to one")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from openr_data.pipelines.publishing.types import Published, Sending, Status
 
 _PLAIN = {".gitattributes", README, "LICENSE", "LICENSE.md", ".gitignore"}
 """What a repository may hold that is still to be filled."""
+_REPLACED = {README, MANIFEST}
 _LOOKED_INTO = 50
 _TAIL = 64 << 10
 
@@ -65,7 +67,7 @@ def publish_to_hub(sources: Sources, target: HubTarget, message: str, way: HubWa
         head = open_to_write(repo, private=not target.public)
         before = _before(target, repo, head)
         with sources() as source:
-            planned = _planned(source, repo, before)
+            planned = _planned(source, target, repo, before)
             return _publish(source, target, repo, head, planned, message or _message(source), way.sending)
 
 
@@ -111,12 +113,12 @@ def _preview(sources: Sources, target: HubTarget, repo: Repository) -> Published
         head, notes = None, (f"the repository was not looked at: {fault}",)
     before = _before(target, repo, head) if head else _Before()
     with sources() as source:
-        planned = _planned(source, repo, before)
+        planned = _planned(source, target, repo, before)
         private = head.private if head else not target.public
         return Published(repo.address, "dry run", planned.changes, source.rows, private=private, notes=notes)
 
 
-def _planned(source: Source, repo: Repository, before: _Before) -> Plan:
+def _planned(source: Source, target: HubTarget, repo: Repository, before: _Before) -> Plan:
     """The card is made with the text that is there, then everything is compared with what is there."""
     files = source.files(before.card, repo.name)
     known = {file.path for file in files} | set(before.owned)
@@ -126,7 +128,11 @@ def _planned(source: Source, repo: Repository, before: _Before) -> Plan:
             f"{repo.name} holds {strays[0]}, which would be loaded as part of the data and is not ours; delete it, or use "
             "another repository"
         )
-    return plan(files, before.tree, before.owned)
+    planned = plan(files, before.tree, before.owned)
+    taken = [each.path for each in planned.changes if each.kind == "changed" and each.path not in {*before.owned, *_REPLACED}]
+    if taken and not target.into_existing:
+        raise HubError(f"{repo.name} has a {taken[0]} that is not ours; --into-existing replaces it")
+    return planned
 
 
 def _owned(target: HubTarget, repo: Repository, head: Head) -> Mapping[str, str]:
@@ -142,10 +148,15 @@ def _owned(target: HubTarget, repo: Repository, head: Head) -> Mapping[str, str]
                 "--into-existing to add the data set to it"
             )
         return {}
-    edited = [path for path, sha256 in owned.items() if path in head.tree and head.tree[path].sha256 not in {"", sha256}]
+    edited = [path for path, sha256 in owned.items() if path in head.tree and _sha256(repo, head, path) != sha256]
     if edited:
         raise HubError(f"{repo.name} has a {edited[0]} that someone changed since it was published; --into-existing replaces it")
     return owned
+
+
+def _sha256(repo: Repository, head: Head, path: str) -> str:
+    """The Hub tells it of large files; a small one is read."""
+    return head.tree[path].sha256 or hashlib.sha256(repo.read(path, head.commit)).hexdigest()
 
 
 def _text(repo: Repository, head: Head) -> str:
