@@ -27,7 +27,7 @@ def solutions(draw: st.DrawFn) -> dict[str, Any]:
     first = draw(st.one_of(st.none(), st.integers(-1, count - 1)))
     published = draw(st.lists(st.sampled_from([True, False, None]), min_size=count, max_size=count))
     cells = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.25, 1.0])), min_size=count, max_size=count)
-    mc, kind = draw(cells), draw(st.sampled_from(["mean", "rating", "progress"]))
+    mc, kind = draw(cells), draw(st.sampled_from(["mean", "label", "rating", "progress"]))
     return {
         "steps": steps,
         "first_error": first,
@@ -103,14 +103,14 @@ def reading(row: dict[str, Any], config: ExportConfig, *, soft: bool) -> tuple[l
     if config.after_error == "cut" and row["first_error"] >= 0:
         end = row["first_error"] + 1
     hard = row["hard"][:end]
-    values = list(map(value, row["mc"], row["estimator"]))[:end]
+    values = [value(mc, kind, soft=soft) for mc, kind in zip(row["mc"], row["estimator"], strict=True)][:end]
     if soft:
         values = [float(label) if each is None and label is not None else each for each, label in zip(values, hard, strict=True)]
     return row["steps"][:end], hard, values
 
 
-def value(mc: float | None, estimator: str | None) -> float | None:
-    if mc is None or estimator in UNBOUNDED:
+def value(mc: float | None, estimator: str | None, *, soft: bool) -> float | None:
+    if mc is None or estimator in {*UNBOUNDED, "label"} or (estimator == "rating" and not soft):
         return None
     return (mc + 1) / 2 if estimator == "rating" else mc
 

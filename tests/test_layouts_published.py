@@ -126,6 +126,15 @@ def test_prm800k_that_ends_at_an_error_has_no_chain() -> None:
     assert found.solutions[0].first_error == 1
 
 
+def test_prm800k_that_ends_at_a_step_without_completions_keeps_its_chain() -> None:
+    nothing = {"completions": None, "human_completion": None, "chosen_completion": None}
+    row = prm800k_row([*BRANCHING["label"]["steps"], nothing])
+    assert parsed("prm800k", row).solutions == parsed("prm800k", BRANCHING).solutions
+    assert fault("prm800k", prm800k_row([nothing])) == "no_steps"
+    records = stored(kept(LAYOUTS["prm800k"], parsed("prm800k", row), row))
+    assert list(faithful_rows(LAYOUTS["prm800k"], records.problem, records.solutions)) == [row]
+
+
 def test_prm800k_sets_aside_by_rule_and_reads_all_when_asked() -> None:
     step = {"completions": [completion("a", 1, flagged=True)], "human_completion": None, "chosen_completion": 0}
     quality = prm800k_row([step], is_quality_control_question=True)
@@ -157,7 +166,9 @@ def test_math_shepherd_as_published() -> None:
     (one,) = found.solutions
     assert (found.problem.question, found.problem.source) == ("Q?", "GSM8K")
     assert one.solution.steps == ("Step 1: a", "Step 2: b")
-    assert (hard(found), one.first_error) == ([[True, False]], 1)
+    assert (hard(found), one.first_error, one.solution.verdict.outcome) == ([[True, False]], 1, "wrong")
+    (right,) = parsed("math-shepherd", {**SHEPHERD, "label": "Q? Step 1: a -\nStep 2: b +"}).solutions
+    assert (right.first_error, right.solution.verdict.outcome) == (0, "right")
 
 
 def test_a_question_may_have_steps_of_its_own() -> None:
@@ -279,8 +290,8 @@ EXPECTED: dict[str, list[dict[str, Any]]] = {
             "final_answer": "4",
             "reasoning_steps": [
                 {"solution_prefix": "Q?\n\na", "mc_value": 0.5},
-                {"solution_prefix": "Q?\n\na\n\nb", "mc_value": 0.0},
-                {"solution_prefix": "Q?\n\na\n\nd", "mc_value": 1.0},
+                {"solution_prefix": "Q?\n\na\nb", "mc_value": 0.0},
+                {"solution_prefix": "Q?\n\na\nd", "mc_value": 1.0},
             ],
         }
     ],
@@ -310,6 +321,15 @@ EXPECTED: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("layout", sorted(EXPECTED))
 def test_our_own_records_in_every_layout(layout: str) -> None:
     assert list(LAYOUTS[layout].write(NATIVE, WriteOptions())) == EXPECTED[layout]
+
+
+def test_steps_of_measured_prefixes_stand_as_the_policy_wrote_them() -> None:
+    spans = ExportSolution("s", ("7 + ", "5 =", " 12"), (True,) * 3, (0.5, None, 1.0), -1, "right")
+    item, options = ExportItem(Problem("p", "Q?", "12"), (spans,)), WriteOptions(separator="")
+    (flat,), (tree,) = (list(LAYOUTS[layout].write(item, options)) for layout in ("math-aps", "math-aps-tree"))
+    assert [each["solution_prefix"] for each in flat["reasoning_steps"]] == ["Q?\n\n7 + ", "Q?\n\n7 + 5 = 12"]
+    (first,) = tree["reasoning_steps"]["children"]
+    assert (first["text"], [each["text"] for each in first["children"]]) == ("7 + ", ["5 = 12"])
 
 
 def test_our_own_records_as_prm800k() -> None:

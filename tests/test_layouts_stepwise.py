@@ -162,6 +162,7 @@ def test_our_own_solutions_in_every_layout() -> None:
         ("scan", solution(hard=(True, None)), "unlabelled_step"),
         ("sft", solution(), "wrong_answer"),
         ("sft", solution(verdict="right"), "wrong_step"),
+        ("sft", solution(hard=(True, True), first_error=-1, verdict="unknown"), "unknown_answer"),
     ],
 )
 def test_a_solution_that_the_layout_cannot_hold_is_refused(name: str, each: ExportSolution, reason: str) -> None:

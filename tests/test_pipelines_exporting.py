@@ -392,3 +392,18 @@ def test_spans_of_tokens_join_without_a_separator(tmp_path: Path) -> None:
     assert rows_of(tmp_path / "sft")[0]["completion"] == "0 + 1 ≤ …also 1"
     export(run, ExportConfig("step-dpo", pairs_per_problem=0), tmp_path / "pairs")
     assert "Anders gesagt." not in {row["chosen"] for row in rows_of(tmp_path / "pairs")}
+    export(run, ExportConfig("preference"), tmp_path / "whole")
+    assert rows_of(tmp_path / "whole")[0]["prompt"].startswith(f"{problem.question}\n")
+
+
+def test_what_nobody_measured_or_graded_is_not_given_out_as_that(tmp_path: Path) -> None:
+    signs = [{"input": "Q? Step 1: a ки\nStep 2: b ки", "label": "Q? Step 1: a +\nStep 2: b +", "task": "GSM8K"}]
+    shepherd = imported(tmp_path, "math-shepherd", signs)
+    assert export(shepherd, ExportConfig("scan"), tmp_path / "scan").filled == 2
+    assert export(shepherd, ExportConfig("sft"), tmp_path / "sft").rows == 1
+    with pytest.raises(InputError, match="not_measured 1"):
+        export(shepherd, ExportConfig("math-aps"), tmp_path / "aps")
+    steps = [{"completions": [{"text": text, "rating": 1} for text in "ab"], "chosen_completion": 0}]
+    rated = imported(tmp_path, "prm800k", [{"question": {"problem": "Q"}, "label": {"steps": steps}}])
+    with pytest.raises(InputError, match="unknown_answer 2"):
+        export(rated, ExportConfig("sft"), tmp_path / "prefixes")

@@ -236,3 +236,14 @@ def test_all_of_prm800k_samples_come_back_with_what_is_set_aside(tmp_path: Path)
     assert (summary.rows, summary.used) == (6, 6)
     published = [json.loads(line) for line in (SHARED / "samples_prm800k.jsonl").read_text("utf-8").splitlines()]
     assert rows_of(tmp_path / "run", "prm800k") == published
+
+
+def test_columns_of_times_and_bytes_are_no_reason_to_fall_over(tmp_path: Path) -> None:
+    rows = pa.table({"prompt": ["Q"], "completions": [["a"]], "labels": [[True]]})
+    when = rows.append_column("when", pa.array([1], pa.timestamp("s")))
+    pq.write_table(when, tmp_path / "when.parquet")
+    assert imported(tmp_path / "when.parquet", tmp_path / "run").format == "trl"
+    assert rows_of(tmp_path / "run", "trl")[0]["when"] == "1970-01-01T00:00:01"
+    pq.write_table(rows.append_column("raw", pa.array([b"x"])), tmp_path / "raw.parquet")
+    with pytest.raises(InputError, match=r"layout trl: raw.parquet, line 1: a value cannot be kept: a value of type bytes"):
+        imported(tmp_path / "raw.parquet", tmp_path / "other")

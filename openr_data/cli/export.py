@@ -100,7 +100,7 @@ def _show(summary: ExportSummary) -> None:
     table.add_row("in the rows", f"{summary.used:,}")
     for reason, count in summary.dropped.items():
         table.add_row(f"left out: {plain(reason)}", f"{count:,}")
-    table.add_row("steps", f"{summary.steps:,}")
+    table.add_row("steps of the selected solutions", f"{summary.steps:,}")
     if summary.filled:
         table.add_row("soft values that are hard labels", f"{summary.filled:,}")
     if summary.left_out:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from openr_data.layouts.base import (
@@ -61,7 +61,7 @@ def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
     if ROOT_VALUE in metadata or all(PLACES in one.notes for one in item.solutions):
         entries = _as_published(item)
     else:
-        entries = _measured(item)
+        entries = _measured(item, options.separator)
     yield {"question": item.problem.question, "final_answer": item.problem.answer, "reasoning_steps": entries}
 
 
@@ -76,20 +76,16 @@ def _as_published(item: ExportItem) -> list[dict[str, Any]]:
     return [by_place[place] for place in sorted(by_place)]
 
 
-def _measured(item: ExportItem) -> list[dict[str, Any]]:
-    """Of our own records: every prefix with a value. Steps are set apart by an empty line."""
+def _measured(item: ExportItem, separator: str) -> list[dict[str, Any]]:
+    """Of our own records: every prefix with a value, as the policy saw it, after the question and an empty line."""
     found: dict[str, float] = {}
     for one in item.solutions:
         for length, value in enumerate(one.soft, start=1):
             if value is not None:
-                found.setdefault(_joined(item.problem.question, one.steps[:length]), value)
+                found.setdefault(f"{item.problem.question}{_GLUE}{separator.join(one.steps[:length])}", value)
     if not found:
         raise LayoutFault("not_measured", "no step has a value")
     return [_entry(prefix, value) for prefix, value in found.items()]
-
-
-def _joined(question: str, steps: Sequence[str]) -> str:
-    return _GLUE.join((question, *steps))
 
 
 def _entry(prefix: str, value: float | None) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
     else:
         root = _node(question, _pass_rate(item.solutions))
         for one in item.solutions:
-            _grow(root, one)
+            _grow(root, one, options.separator)
         if not root["children"]:
             raise LayoutFault("not_measured", "no step has a value")
     yield {"question": question, "final_answer": item.problem.answer, "reasoning_steps": root}
@@ -105,11 +105,11 @@ def _as_published(item: ExportItem, metadata: Mapping[str, str]) -> Tree:
     return nodes[0][1]
 
 
-def _grow(root: Tree, one: ExportSolution) -> None:
+def _grow(root: Tree, one: ExportSolution, separator: str) -> None:
     """Steps without a value are part of the next one that has one: a node is a measured prefix."""
     node, text = root, ""
     for step, value in zip(one.steps, one.soft, strict=True):
-        text = f"{text}\n\n{step}" if text else step
+        text = f"{text}{separator}{step}" if text else step
         if value is not None:
             child = next((each for each in node["children"] if each["text"] == text), None)
             if child is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from openr_data.layouts.base import LABEL, ExportItem, ForeignRow, Layout, LayoutFault, Parsed, ReadOptions, WriteOptions, text_of
-from openr_data.layouts.published import published
+from openr_data.layouts.published import RIGHT, WRONG, published
 from openr_data.layouts.tagged import TAG, tagged, untagged
 from openr_data.types import Problem
 
@@ -19,7 +19,8 @@ def read(row: ForeignRow, options: ReadOptions) -> Parsed:
     question, steps = untagged(text, TAG)
     hard = _labels(text, text_of(row, "label"))
     values = [float(label) for label in hard]
-    solution = published("math-shepherd", steps, hard=hard, values=values, estimator=LABEL)
+    verdict = RIGHT if hard[-1] else WRONG
+    solution = published("math-shepherd", steps, hard=hard, values=values, estimator=LABEL, verdict=verdict)
     return Parsed(Problem("", question, "", source=str(row.get("task") or "")), (solution,))
 
 

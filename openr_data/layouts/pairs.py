@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from openr_data.layouts.base import LABEL, ExportSolution, LayoutFault
-from openr_data.layouts.published import NOT_GRADED, published
-from openr_data.types import NO_ERROR, LabeledSolution, Steps, Verdict
+from openr_data.layouts.published import NOT_GRADED, RIGHT, WRONG, published
+from openr_data.types import NO_ERROR, LabeledSolution, Steps
 
-CHOSEN, REJECTED = Verdict("right", "published"), Verdict("wrong", "published")
 PLACE = "pair_step"
 """Note of a published pair's solutions: the step in which they part."""
 
@@ -97,7 +96,7 @@ def published_solution(layout: str, prefix: Sequence[str], rest: Sequence[str], 
         hard=[None] * len(steps) if whole else labels,
         values=[None if label is None else float(label) for label in labels],
         estimator=LABEL,
-        verdict=NOT_GRADED if whole else CHOSEN if good else REJECTED,
+        verdict=NOT_GRADED if whole else RIGHT if good else WRONG,
         notes={PLACE: str(len(prefix))},
     )
 

@@ -28,14 +28,19 @@ def read(row: ForeignRow, options: ReadOptions) -> Parsed:
 
 def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
     """The chosen text is right to its end. Prompt and text follow each other without anything between."""
-    join = options.separator.join
+    join, opened = options.separator.join, _opened(options)
     for pair in pairs(item.solutions, options.pairs_per_problem, whole=True):
         question = item.problem.question
         yield {
-            "prompt": question if pair.chosen.published else join((question, *pair.prefix, "")),
+            "prompt": question if pair.chosen.published else f"{question}{opened}{join((*pair.prefix, ''))}",
             "chosen": join(pair.chosen.steps[pair.place :]),
             "rejected": join(pair.rejected.steps[pair.place :]),
         }
+
+
+def _opened(options: WriteOptions) -> str:
+    """Between question and steps: there is a line break where steps that are spans of tokens have nothing between them."""
+    return options.separator or "\n"
 
 
 def schema(soft: bool) -> pa.Schema:
@@ -52,7 +57,7 @@ def columns(readings: pa.Table, options: WriteOptions) -> Written:
 
     found = paired(readings, options, whole=True)
     texts = found.frame.select(
-        prompt=pl.col("question") + pl.lit(options.separator) + pl.col("before"),
+        prompt=pl.col("question") + pl.lit(_opened(options)) + pl.col("before"),
         chosen="chosen_text",
         rejected="rejected_text",
     )

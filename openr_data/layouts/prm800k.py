@@ -50,6 +50,7 @@ def read(row: ForeignRow, options: ReadOptions) -> Parsed:
     chain: list[_Step] = []
     solutions: list[LabeledSolution] = []
     chosen: list[str] = []
+    ends = True
     for number, step in enumerate(_list(label.get("steps"), "label.steps")):
         if chosen and chosen[-1] == NOBODY:
             raise LayoutFault("labels_mismatch", f"step {number + 1} follows a step of which nothing was chosen")
@@ -58,11 +59,12 @@ def read(row: ForeignRow, options: ReadOptions) -> Parsed:
         alternatives = [(place, each) for place, each in enumerate(completions) if str(place) != pick]
         solutions += [_solution([*chain, each], f"{number} {place}") for place, each in alternatives]
         chosen.append(pick)
+        ends = pick != NOBODY or not completions  # else each alternative is an end of its own
         if pick == HUMAN:
             chain.append(_human(step))
         elif pick != NOBODY:
             chain.append(completions[int(pick)])
-    if chosen and chosen[-1] != NOBODY:
+    if chain and ends:
         solutions.append(_solution(chain, "chain"))
     if not solutions:
         raise LayoutFault("no_steps", "no step has a completion")

@@ -17,10 +17,10 @@ from openr_data.layouts.base import (
     list_of,
     text_of,
 )
-from openr_data.layouts.published import published
-from openr_data.types import NO_ERROR, Problem, Verdict, hard_labels
+from openr_data.layouts.published import NOT_GRADED, RIGHT, WRONG, published
+from openr_data.types import NO_ERROR, Problem, hard_labels
 
-_VERDICTS = {True: Verdict("right", "published"), False: Verdict("wrong", "published"), None: Verdict("unknown", "not_graded")}
+_VERDICTS = {True: RIGHT, False: WRONG, None: NOT_GRADED}
 
 
 def read(row: ForeignRow, options: ReadOptions) -> Parsed:

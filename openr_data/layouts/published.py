@@ -8,6 +8,8 @@ from openr_data.types import NO_ERROR, Cost, Estimate, LabeledSolution, Solution
 
 NOT_GRADED = Verdict("unknown", "not_graded")
 PUBLISHED = "published"
+RIGHT, WRONG = Verdict("right", PUBLISHED), Verdict("wrong", PUBLISHED)
+"""What was published of the final answer."""
 
 
 def published(

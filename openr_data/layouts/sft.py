@@ -1,8 +1,9 @@
-"""Plain fine-tuning rows: prompt and completion. Only right solutions are written; rows that are read have no step labels."""
+"""Plain fine-tuning rows: prompt and completion. Written are right solutions only; what is read has no step labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import sub
 from typing import TYPE_CHECKING, Any
 
 from openr_data.layouts.arrow import ArrowLayout, Written
@@ -31,6 +32,8 @@ def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
             raise LayoutFault("wrong_answer", "the final answer is wrong")
         if solution.first_error != NO_ERROR and not solution.published:
             raise LayoutFault("wrong_step", "a step is wrong, whatever the final answer")
+        if solution.verdict == "unknown" and not solution.published:
+            raise LayoutFault("unknown_answer", "nobody knows whether the solution ends, and in the right answer")
         yield {"prompt": item.problem.question, "completion": options.separator.join(solution.steps)}
 
 
@@ -47,11 +50,12 @@ def columns(readings: pa.Table, options: WriteOptions) -> Written:
 
     pc: Any = pyarrow.compute  # whose functions are made when it is loaded
 
-    answered = pc.not_equal(readings["verdict"], "wrong")
-    kept = readings.filter(pc.and_(answered, pc.equal(readings["first_error"], NO_ERROR)))
-    wrong_answer = readings.num_rows - int(pc.sum(answered).as_py() or 0)
+    answered = readings.filter(pc.not_equal(readings["verdict"], "wrong"))
+    correct = answered.filter(pc.equal(answered["first_error"], NO_ERROR))
+    kept = correct.filter(pc.equal(correct["verdict"], "right"))
     texts = pc.binary_join(kept["steps"], options.separator)
-    dropped = {"wrong_answer": wrong_answer, "wrong_step": readings.num_rows - kept.num_rows - wrong_answer}
+    left = [each.num_rows for each in (readings, answered, correct, kept)]
+    dropped = dict(zip(("wrong_answer", "wrong_step", "unknown_answer"), map(sub, left, left[1:]), strict=True))
     table = pa.table([kept["question"], texts], schema=schema(options.soft))
     return Written(table, kept.num_rows, {reason: count for reason, count in dropped.items() if count})
 

@@ -81,7 +81,8 @@ class ExportFile:
 class ExportSummary:
     """Of `solutions` that the run holds, `used` stand in the `rows` that were written, the others are `dropped`, by reason.
 
-    `steps` are those of the used solutions, `filled` those whose soft value is their hard label, as they were not measured.
+    `steps` are those of the solutions whose labels were selected (a layout may drop further ones), `filled` those of them whose
+    soft value is their hard label, as they were not measured.
     `left_out` are pairs beyond the bound. `faithful`: the rows are those that were imported. `unchanged`: the directory held
     this export already. `seconds` is how long it took.
     """

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from openr_data.layouts.base import RATING
+from openr_data.layouts.base import LABEL, RATING
 from openr_data.pipelines.exporting.config import ExportConfig
 from openr_data.types import NO_ERROR
 
@@ -95,7 +95,7 @@ def _readings(rows: pa.Table, *, cut: bool, soft: bool) -> pa.Table:
     flat = {name: column.flatten() for name, column in lists.items()}
     if cut:
         offsets, flat = _cut(offsets, flat, rows["first_error"].to_numpy())
-    values = _values(flat["mc"], flat["estimator"])
+    values = _values(flat["mc"], flat["estimator"], soft=soft)
     filled = np.zeros(len(values), np.bool_)
     if soft:
         filled = _mask(pc.and_(pc.is_null(values), pc.is_valid(flat["hard"])))
@@ -116,10 +116,11 @@ def _cut(offsets: Offsets, flat: Mapping[str, pa.Array], first_error: Offsets) -
     return np.concatenate([[0], np.cumsum(ends)]), {name: column.filter(keep) for name, column in flat.items()}
 
 
-def _values(mc: pa.Array, estimator: pa.Array) -> pa.Array:
-    """The measured values that lie in 0 .. 1; a rating from -1 to 1 is brought there."""
+def _values(mc: pa.Array, estimator: pa.Array, *, soft: bool) -> pa.Array:
+    """The values that lie in 0 .. 1, but no published hard labels; as soft ones also ratings from -1 to 1, brought there."""
+    unfit = (*UNBOUNDED, LABEL, *(() if soft else (RATING,)))
     rated = pc.if_else(pc.equal(estimator, RATING), pc.divide(pc.add(mc, 1.0), 2.0), mc)
-    return pc.if_else(pc.is_in(estimator, value_set=pa.array(UNBOUNDED)), pa.scalar(None, pa.float64()), rated)
+    return pc.if_else(pc.is_in(estimator, value_set=pa.array(unfit)), pa.scalar(None, pa.float64()), rated)
 
 
 def _offsets(lists: pa.ListArray) -> Offsets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, time
 from typing import Any
 
 from openr_data.errors import InputError, UsageError
@@ -54,7 +55,7 @@ def _first_rows(source: ProblemSource) -> list[Mapping[str, Any]]:
     for _, group in row_groups(source):
         for row in group:
             if isinstance(row, Row):
-                rows.append(_plain_row(row))
+                rows.append({name: _plain_or_none(value) for name, value in row.value.items()})
             if len(rows) == _LOOK:
                 return rows
     if not rows:
@@ -180,8 +181,16 @@ def _plain_row(row: Row) -> dict[str, Any]:
         raise LayoutFault("wrong_type", f"a value cannot be kept: {fault}") from None
 
 
+def _plain_or_none(value: Any) -> Any:
+    """For the guess of a layout, which must not fall over one value: that is told of each row when it is read."""
+    try:
+        return _plain(value)
+    except (ValueError, TypeError):
+        return None
+
+
 def _plain(value: Any) -> Any:
-    """Numbers as numbers; what JSON has no word for is refused."""
+    """Numbers as numbers, times (of Parquet) as text in ISO 8601; what JSON has no word for is refused."""
     if isinstance(value, Number):
         number = int(value) if value.removeprefix("-").isdigit() else float(value)
         if number in {float("inf"), float("-inf")}:
@@ -191,6 +200,8 @@ def _plain(value: Any) -> Any:
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise TypeError(f"a value of type {type(value).__name__}")
