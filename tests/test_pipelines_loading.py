@@ -165,6 +165,15 @@ def test_a_published_folder_without_a_shard_is_refused(published: Path, tmp_path
     assert len(openr_data.load(folder, split="test")) > 0
 
 
+def test_of_two_versions_nothing_is_mixed(published: Path, tmp_path: Path) -> None:
+    """A publication to a folder replaces `run.json` before `manifest.json`."""
+    assert openr_data.load(published).info.method == "omegaprm"
+    between = Path(shutil.copytree(published, tmp_path / "set"))
+    record = (between / "run.json").read_text()
+    (between / "run.json").write_text(record.replace("omegaprm", "mips"))
+    assert openr_data.load(between).info.method == ""
+
+
 def test_a_manifest_cannot_lead_out_of_its_folder(published: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(published, tmp_path / "set"))
     body = json.loads((folder / "manifest.json").read_text())

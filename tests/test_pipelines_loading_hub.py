@@ -101,8 +101,11 @@ def test_a_data_set_of_others_is_refused(hub: HubServer) -> None:
     api.upload_file(
         path_or_fileobj=b"---\nlicense: mit\n---\n# Hello", path_in_repo="README.md", repo_id=REPO, repo_type="dataset"
     )
+    hub.state.put_file("datasets", REPO, "data/train-00000-of-00001.parquet", b"large")
+    hub.calls.clear()
     with pytest.raises(InputError, match="was not published by openr-data"):
         openr_data.load(REPO)
+    assert not [call.path for call in hub.calls if "data/train" in call.path], "its data are not fetched to find that out"
 
 
 def test_offline_the_cache_answers(hub: HubServer, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

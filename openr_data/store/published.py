@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ class PublishedFile:
 class PublishedReader:
     """`parts`: the files of each table, the main one first, by split, in order; a table without rows in a split has none there.
 
-    `identity` says what ran (as in a `run.json`); empty where that was not published.
+    `identity` says what ran (as in a `run.json`); empty where that was not published, or is of another version than the files.
     """
 
     path: Path
@@ -60,7 +61,7 @@ class PublishedReader:
         if "problems" not in parts or not any(table in parts for table in _MAIN):
             raise InputError(f"{path} was published by openr-data, but holds no tables with problems and solutions")
         ordered = dict(sorted(parts.items(), key=lambda part: (part[0] not in _MAIN, list(TABLES).index(part[0]))))
-        reader = cls(path, ordered, _identity(path))
+        reader = cls(path, ordered, _identity(path, body))
         if split is not None:
             reader = reader.only(split)
         reader.check()
@@ -132,9 +133,13 @@ def _parts(path: Path, body: Mapping[str, Any]) -> dict[str, dict[str, tuple[Pub
     return parts
 
 
-def _identity(path: Path) -> Mapping[str, Any]:
+def _identity(path: Path, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A publication to a folder that is under way, or was stopped, may have replaced `run.json` already."""
     try:
-        identity = json.loads((path / RUN).read_bytes())["identity"]
+        content = (path / RUN).read_bytes()
+        if hashlib.sha256(content).hexdigest() not in [each["sha256"] for each in body["files"] if each["path"] == RUN]:
+            return {}
+        identity = json.loads(content)["identity"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     return identity if isinstance(identity, dict) else {}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"(?:hf://)?(?:datasets/)?(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)")
 _TRAIN = "train"
+_ABOUT = ("README.md", "manifest.json", RUN, EXPORT)
+"""What a published data set says of itself."""
 
 
 def load(
@@ -133,14 +135,19 @@ def _of_files(path: Path, split: str | None, layout: str, info: Info) -> Corpus:
 
 def _of_hub(name: str, revision: str | None, split: str | None, token: str | bool | None) -> Corpus:
     from openr_data.errors import HubError
-    from openr_data.hub.fetch import fetch
+    from openr_data.hub.fetch import Fetched, fetch
     from openr_data.hub.secrets import Token
 
-    data = "data*/*" if split is None else f"data*/{split}-*"
-    patterns = ("README.md", "manifest.json", RUN, EXPORT, data)
     known = Token(token) if isinstance(token, str) else None
+    data = "data*/*" if split is None else f"data*/{split}-*"
+
+    def get(revision: str | None, *patterns: str) -> Fetched:
+        return fetch(name, revision, known, anonymous=token is False, patterns=patterns)
+
     try:
-        got = fetch(name, revision, known, anonymous=token is False, patterns=patterns)
+        got = get(revision, *_ABOUT)
+        if _is_ours(got.path):  # what another program published may be of any size
+            got = get(got.commit, *_ABOUT, data)
     except HubError as fault:
         raise HubError(f"there is no file or directory {name}, and on the Hub: {fault}") from None
     if (got.path / EXPORT).is_file():
@@ -150,6 +157,10 @@ def _of_hub(name: str, revision: str | None, split: str | None, token: str | boo
             f"{name} was not published by openr-data; if its layout is known, `openr-data import {name} --out RUN` reads it"
         )
     return _published(got.path, split, Info(name, "published", {}, revision=got.commit))
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / EXPORT).is_file() or read_manifest(path) is not None
 
 
 def _described(info: Info, identity: Mapping[str, Any]) -> Info:
