@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
+from os import mkfifo
 from pathlib import Path
 from typing import Any
 
 import pytest
-from view_runs import HOSTILE, MATHS, identity, write, write_generated, write_labeled, write_large
+from view_runs import HOSTILE, MATHS, identity, write, write_generated, write_imported, write_labeled, write_large, write_odd
 
 from openr_data.errors import RunDirError, StorageError, UsageError
 from openr_data.pages.blocks import unpack
@@ -81,6 +82,47 @@ def test_a_tree_has_its_parents_added_steps_and_first_errors(run: Path) -> None:
     assert tree[0]["rollouts"][8]["verdict"] == "unknown"
 
 
+def test_every_first_error_stands_in_the_tree_measured_or_not(tmp_path: Path) -> None:
+    write_odd(tmp_path / "run")
+    write_view(tmp_path / "run")
+    tree = data(tmp_path / "run" / "view.html")["tree-0"][0]
+    assert [(node["parent"], node["start"], node["steps"], node["total"], node["wrong"]) for node in tree] == [
+        (-1, 0, [], 9, []),
+        (0, 0, ["step 0", "step 1"], 9, []),
+        (3, 4, ["step 4", "step 5"], 9, []),
+        (1, 2, ["step 2", "step 3"], 0, [0]),
+        (0, 0, ["step 0", "aside"], 0, [1]),
+    ]
+
+
+def test_published_labels_that_are_not_monotone_are_kept(tmp_path: Path) -> None:
+    write_imported(tmp_path / "run")
+    write_view(tmp_path / "run")
+    blocks = data(tmp_path / "run" / "view.html")
+    assert blocks["texts-0"][0]["solutions"][0]["hard"] == [True, False, True, False, None]
+    assert blocks["index"]["solutions"]["levels"] == ["9090-", "gbgb-"]
+    assert blocks["index"]["rejected"] == 2
+
+
+def test_the_facts_say_what_the_card_says(run: Path, tmp_path: Path) -> None:
+    write_view(run)
+    facts = data(run / "view.html")["index"]["facts"]
+    assert (facts["title"], facts["imported"], facts["whose"]) == ("Step labels by OmegaPRM", False, "")
+    assert "OmegaPRM (arXiv 2406.06592)" in facts["how"][0]
+    write_imported(tmp_path / "imported")
+    write_view(tmp_path / "imported")
+    facts = data(tmp_path / "imported" / "view.html")["index"]["facts"]
+    assert (facts["title"], facts["imported"]) == ("Published step labels (prm800k)", True)
+    assert facts["whose"] == facts["how"][0]
+    assert "" not in facts["how"]
+
+
+def test_problems_that_are_left_out_do_not_count_as_rollouts_left_out(tmp_path: Path) -> None:
+    write_large(tmp_path / "run", 320)
+    summary = write_view(tmp_path / "run", limits=ViewLimits(problems=2))
+    assert summary.left_out == ("8 of 10 problems, all after the first 2 (--limit 2)",)
+
+
 def test_the_same_run_makes_the_same_bytes_and_an_earlier_page_is_made_again(run: Path) -> None:
     write_view(run)
     before = (run / "view.html").read_bytes()
@@ -117,6 +159,12 @@ def test_a_run_without_a_finished_shard_has_nothing_to_show(tmp_path: Path) -> N
         write_view(tmp_path / "run")
 
 
+def test_a_finished_run_without_problems_says_so(tmp_path: Path) -> None:
+    write(tmp_path / "run", identity("label", ("labeled", "problems", "nodes", "rollouts")), [])
+    with pytest.raises(RunDirError, match="holds no problem: there is nothing to look at"):
+        write_view(tmp_path / "run")
+
+
 def test_a_run_of_generate_has_no_labels(tmp_path: Path) -> None:
     write_generated(tmp_path / "run")
     summary = write_view(tmp_path / "run")
@@ -136,7 +184,8 @@ def test_many_problems_go_into_many_blocks_and_each_is_found(tmp_path: Path) -> 
     for at, (block, place) in enumerate(index["problems"]["texts"]):
         assert blocks[f"texts-{block}"][place]["question"].startswith(f"Question {at}:")
     for at, (block, place) in enumerate(index["problems"]["tree"]):
-        assert len(blocks[f"tree-{block}"][place]) == index["problems"]["nodes"][at] == 4
+        measured = [node for node in blocks[f"tree-{block}"][place] if node["total"]]
+        assert len(measured) == index["problems"]["nodes"][at] == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"<!doctype html><title>mine</title>", b"\xff\x00notes"])
@@ -146,6 +195,12 @@ def test_a_file_that_is_not_a_page_of_ours_is_left_alone(run: Path, tmp_path: Pa
     with pytest.raises(UsageError, match="is not a page of openr-data"):
         write_view(run, out)
     assert out.read_bytes() == content
+
+
+def test_a_pipe_is_not_waited_for(run: Path, tmp_path: Path) -> None:
+    mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(UsageError, match="is not a page of openr-data"):
+        write_view(run, tmp_path / "pipe.html")
 
 
 def test_places_that_cannot_be_written_are_named(run: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from openr_data.store.codecs import generation_tables, labeling_tables
@@ -48,7 +49,12 @@ MATHS = (
 
 def identity(command: str, tables: tuple[str, ...], shard_items: int = 4) -> RunIdentity:
     config = {
-        "run": {"engine": {"engine": "scripted"}, "sampling": {"temperature": 1.0, "seed": 7}, "label": {"method": "omegaprm"}}
+        "run": {
+            "source": {"location": "problems.jsonl"},
+            "engine": {"engine": "scripted"},
+            "sampling": {"temperature": 1.0, "max_tokens": 64, "seed": 7},
+            **({"label": {"method": "omegaprm"}} if command == "label" else {}),
+        }
     }
     return RunIdentity(command, config, "scripted:abc", {}, tables, shard_items)
 
@@ -74,6 +80,21 @@ def write_labeled(path: Path, *, finish: bool = True) -> None:
     tables = ("labeled", "problems", "nodes", "rollouts")
     items = [_hostile(), _maths(), _tree(), _dropped(), _undecided(), _published()]
     write(path, identity("label", tables), [labeling_tables(*item) for item in items], finish=finish)
+
+
+def write_odd(path: Path) -> None:
+    """Labels that are not monotone, errors that nobody measured, texts that are slow to read, and more solutions than fit."""
+    tables = ("labeled", "problems", "nodes", "rollouts")
+    items = [_not_monotone(), _concluded(), _slow(), _many()]
+    write(path, identity("label", tables), [labeling_tables(*item) for item in items])
+
+
+def write_imported(path: Path) -> None:
+    config = {"run": {"source": {"location": "published.jsonl"}, "format": "prm800k", "reading": {"neutral": "bad"}}}
+    made = RunIdentity("import", config, "published:prm800k", {}, ("labeled", "problems"), 4)
+    tables = labeling_tables(*_not_monotone())
+    write(path, made, [{name: tables[name] for name in made.tables}])
+    (path / "rejects.jsonl").write_text('{"reason": "give_up"}\n{"reason": "screening"}\n')
 
 
 def write_generated(path: Path) -> None:
@@ -174,6 +195,52 @@ def _published() -> tuple[Problem, Labeling]:
     solution = _solution(problem, 0, ("One.", "Two.", "Three."), "wrong", "published")
     labeled = LabeledSolution(solution, (None, None, None), 1, "processbench", Cost(), "published")
     return problem, Labeling(problem.id, (labeled,), ())
+
+
+def _not_monotone() -> tuple[Problem, Labeling]:
+    problem = Problem("mixed", "Where is the caf\u00e9?", "7", "human")
+    solution = _solution(problem, 0, ("One.", "Two.", "Three.", "Four.", "Five."), "wrong", "published")
+    hard = (True, False, True, False, None)
+    ratings = tuple(None if each is None else Estimate(1.0 if each else -1.0, "rating") for each in hard)
+    rated = LabeledSolution(solution, (None,) * 5, 1, "prm800k", Cost(), "published", estimates=ratings, hard=hard)
+    told = LabeledSolution(_again(solution, 1), (None,) * 5, 1, "prm800k", Cost(), "published", hard=hard)
+    return problem, Labeling(problem.id, (rated, told), ())
+
+
+def _again(solution: Solution, index: int) -> Solution:
+    return replace(solution, id=f"{solution.problem_id}/{index}", index=index)
+
+
+def _concluded() -> tuple[Problem, Labeling]:
+    """Measured after steps 2 and 6; the first wrong steps are 4 (between them) and 2 of another solution (nothing below it)."""
+    problem = Problem("concluded", "Which step?", "7", "books")
+    steps = tuple(f"step {n}" for n in range(6))
+    solutions = (
+        _labeled(_solution(problem, 0, steps, "wrong"), [None, (6, 8), None, None, None, (0, 8)], 3, "posterior"),
+        _labeled(_solution(problem, 1, ("step 0", "aside"), "wrong"), [None, None], 1, "posterior"),
+    )
+    nodes = (
+        _node(problem, "root", "", (), 5),
+        _node(problem, "a", "root", steps[:2], 6),
+        _node(problem, "b", "a", steps, 0),
+    )
+    return problem, Labeling(problem.id, solutions, nodes)
+
+
+def _slow() -> tuple[Problem, Labeling]:
+    problem = Problem("slow", "Slow?", "7", "books")
+    texts = ("\\(" * 24_000, "\n" * 45_000 + "x \\[y\\]", "$a$ " * 12_000)
+    return problem, Labeling(
+        problem.id, (_labeled(_solution(problem, 0, texts, "right"), [None] * 3, NO_ERROR, "right_answer"),), ()
+    )
+
+
+def _many() -> tuple[Problem, Labeling]:
+    problem = Problem("many", "Many?", "7", "books")
+    steps = tuple(f"step {n}" for n in range(350))
+    long = _labeled(_solution(problem, 0, steps, "right"), [(8, 8)] * 350, NO_ERROR, "right_answer")
+    short = [_labeled(_solution(problem, n, ("One.",), "right"), [(8, 8)], NO_ERROR, "right_answer") for n in range(1, 250)]
+    return problem, Labeling(problem.id, (long, *short), ())
 
 
 _WORDS = ("therefore", "the", "sum", "of", "both", "sides", "product", "divide", "prime", "factor", "angle", "remainder", "root")

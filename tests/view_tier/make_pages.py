@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from view_runs import write_generated, write_labeled, write_large
+from view_runs import write_generated, write_imported, write_labeled, write_large, write_odd
 
 from openr_data.pipelines.viewing.view import ViewLimits, write_view
 
@@ -19,6 +19,8 @@ def main(pages: Path) -> None:
         write_labeled(runs / "labeled")
         write_labeled(runs / "unfinished", finish=False)
         write_generated(runs / "generated")
+        write_odd(runs / "odd")
+        write_imported(runs / "imported")
         write_large(runs / "large", STEPS)
         for run in runs.iterdir():
             limits = ViewLimits(rollouts=6) if run.name == "labeled" else ViewLimits()

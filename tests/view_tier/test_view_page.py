@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from view_tier.browser import Page
 
-NAMES = ("labeled", "generated", "unfinished", "large")
+NAMES = ("labeled", "generated", "unfinished", "imported", "odd", "large")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -273,6 +273,127 @@ def test_a_hundred_thousand_steps_are_searched_scrolled_and_opened(page: Page, p
     page.press(words)
     assert int(page.text(".count").split()[0].replace(",", "")) < 100
     assert page.text(".space .row").startswith("large-")
+
+
+def test_labels_are_shown_as_they_were_published_also_after_the_first_error(page: Page, pages: Path) -> None:
+    marks = "[...document.querySelectorAll('.step .place')].map((each) => each.textContent)"
+    expected = [
+        "1✓published as right",
+        "2✗first wrong step",
+        "3✓published as right",
+        "4✗published as wrong",
+        "5·published without a label",
+    ]
+    for fragment, values in (("#mixed/mixed%2F0", 5), ("#mixed/mixed%2F1", 0)):
+        page.open(pages / "odd.html", fragment)
+        assert page.js(marks) == expected
+        assert len(page.all(".detail .chip")) == values
+    assert page.js("[...document.querySelectorAll('.step')].map((each) => each.className.match(/edge-v./)[0])") == [
+        "edge-vg",
+        "edge-vb",
+        "edge-vg",
+        "edge-vb",
+        "edge-vn",
+    ]
+
+
+def test_an_import_says_whose_its_labels_are_and_claims_no_cost(page: Page, pages: Path) -> None:
+    page.open(pages / "imported.html", "#;figures")
+    header = page.text("#header .name")
+    assert "Published step labels (prm800k)" in header
+    assert "The labels are not ours: they were published in the layout prm800k. In the original, people rated" in header
+    said = page.text(".overview")
+    assert "What the published labels cost is not known." in said
+    assert "Completions drawn" not in said
+    assert "2: see rejects.jsonl" in said
+    assert "A neutral rating counts as wrong." in said
+    axis = page.js("[...document.querySelectorAll('figure')].find((each) => each.textContent.includes('along')).textContent")
+    assert "-101" in str(axis)
+
+
+def test_what_ran_is_told_with_the_prompt_and_what_the_labels_cannot_see(page: Page, pages: Path) -> None:
+    page.open(pages / "labeled.html", "#;figures")
+    said = page.text(".overview")
+    assert "OmegaPRM (arXiv 2406.06592): a binary search" in said
+    assert "a right answer reached by wrong steps is invisible to it" in said
+    assert "Completions drawn" in said
+    bars = "[...document.querySelectorAll('figure')].find((each) => each.textContent.includes('first error is'))"
+    assert page.js(f"[...{bars}.querySelectorAll('rect title')].map((each) => each.textContent)") == [
+        "1: 0",
+        "2: 1",
+        "3: 0",
+        "4: 1",
+        "5: 1",
+    ]
+
+
+def test_a_first_error_that_was_not_measured_stands_in_the_tree(page: Page, pages: Path) -> None:
+    page.open(pages / "odd.html", "#concluded;tree")
+    page.wait("document.querySelector('[role=tree]')")
+    said = page.js(
+        "[...document.querySelectorAll('[role=treeitem]')].map((each) => [each.ariaLevel, each.getAttribute('aria-label')])"
+    )
+    assert said == [
+        ["1", "Question: 5 right of 8 decided"],
+        ["2", "Steps 1–2: 6 right of 8 decided"],
+        ["3", "Step 4: not measured, first wrong step of solution 1"],
+        ["4", "Steps 5–6: 0 right of 8 decided"],
+        ["2", "Step 2: not measured, first wrong step of solution 2"],
+    ]
+    page.js("document.querySelectorAll('[role=treeitem]')[2].querySelector('.node').click()")
+    assert "Not measured itself" in page.text(".chosen")
+    assert page.all(".rollout") == []
+
+
+def test_texts_that_could_hold_the_page_up_do_not(page: Page, pages: Path) -> None:
+    page.open(pages / "odd.html", "#slow")
+    assert page.js("document.querySelectorAll('.step')[0].textContent.includes('\\\\('.repeat(24000))")
+    assert page.js("document.querySelectorAll('.step')[1].querySelectorAll('math').length") == 1
+    assert page.js("document.querySelectorAll('.step')[2].querySelectorAll('math').length") == 500
+    assert page.js("document.querySelectorAll('.step')[2].textContent.endsWith('$a$ '.repeat(11000))")
+
+
+def test_many_steps_and_many_solutions_are_all_there(page: Page, pages: Path) -> None:
+    page.open(pages / "odd.html", "#many/many%2F0")
+    page.wait("document.querySelectorAll('.step').length === 350")
+    assert page.js("[...document.querySelectorAll('.step .prose')].every((each, at) => each.textContent === `step ${at}`)")
+    assert len(page.all(".chooser button")) == 100
+    assert page.text(".chooser-note").startswith("Solutions 1 to 100 of 250;")
+    page.open(pages / "odd.html", "#many/many%2F249")
+    assert page.text(".chooser [aria-pressed=true] .place") == "250"
+    assert page.text(".chooser-note").startswith("Solutions 151 to 250 of 250;")
+
+
+def test_search_asks_for_every_word_and_for_phrases_in_quotes(page: Page, pages: Path) -> None:
+    page.open(pages / "odd.html")
+    for words, left in (
+        ("CAFE", 2),
+        ("café two", 2),
+        ("two where", 2),
+        ('"where two"', 0),
+        ('"where is"', 2),
+        ("many one.", 249),
+        ("cafe zebra", 0),
+    ):
+        page.button("Clear filters").click()
+        page.js("document.querySelector('#search').focus()")
+        page.press(words)
+        assert page.text(".count").split()[0] == str(left), words
+
+
+def test_back_leads_from_a_problem_to_the_list_on_a_narrow_screen(page: Page, pages: Path) -> None:
+    page.size(400, 800)
+    page.open(pages / "labeled.html")
+    page.one(".space .row").click()
+    page.wait("document.querySelector('.browse.reading')")
+    assert page.js("document.activeElement.textContent") == "Back to the list"
+    page.driver.back()
+    page.wait("!document.querySelector('.browse.reading')")
+    assert page.one(".panel").is_displayed()
+    page.one(".space .row").click()
+    page.wait("document.querySelector('.browse.reading')")
+    page.button("Back to the list").click()
+    assert page.js("location.hash") == ""
 
 
 def choose(page: Page, name: str, value: str) -> None:

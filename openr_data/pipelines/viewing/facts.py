@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from openr_data.pipelines.run_card import recorded_words
 from openr_data.store.run_record import RunRecord
 
 _SKIPPED = frozenset({"repair_pattern"})
@@ -15,17 +16,26 @@ _LONGEST = 200
 
 
 def run_facts(name: str, record: RunRecord) -> dict[str, Any]:
-    """`settings` are groups of (name, value), each value as text."""
-    identity = record.identity
+    """`settings` are groups of (name, value), each value as text; `title` to `prompts` are the words of the run's card."""
+    identity, words = record.identity, recorded_words(record)
+    how, imported = [each for each in words["how"] if each], identity["command"] == "import"
     return {
         "name": name,
+        **{part: words[part] for part in ("title", "about", "limits")},
+        "how": how,
+        "prompts": words.get("prompts", {}),
+        "imported": imported,
+        "whose": how[0] if imported else "",
+        "inputs": [f"{each} {digest}" for each, digest in identity["inputs"].items()],
+        "separator": record.settings.get("separator", "\n"),
+        "pilot": record.settings.get("pilot"),
         "command": str(identity["command"]),
         "method": _method(identity["config"]),
         "engine": str(identity["engine"]),
         "status": record.status,
         "digest": record.digest,
         "settings": settings(identity["config"]),
-        "versions": [f"{package} {version}" for package, version in (record.versions or [{}])[-1].items()],
+        "versions": [", ".join(f"{package} {version}" for package, version in each.items()) for each in record.versions],
         "totals": dict(record.totals),
         "attempts": record.attempts,
     }

@@ -1,16 +1,15 @@
-"""One item of a run as the page holds it: a line for the table, the texts of its solutions, and its tree. Writes nothing.
+"""One item of a run as the page holds it: a line for the table, and the texts of its solutions. Writes nothing.
 
 Large whole numbers (seeds) are spelt as text: a browser would round them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from openr_data.store.read import ItemRecords
-from openr_data.types import NO_ERROR, Estimate, LabeledSolution, Node, Rollout, Solution, StepLabel, Steps
+from openr_data.types import NO_ERROR, Estimate, LabeledSolution, Solution, StepLabel
 
 SIGNED = frozenset({"advantage", "rating"})
 """Estimators from -1 to 1; all others are from 0 to 1 (`progress` may exceed 1, which shows as 1)."""
@@ -49,13 +48,6 @@ def item_texts(item: ItemRecords) -> dict[str, Any]:
     }
 
 
-def item_tree(item: ItemRecords, limit: int) -> list[dict[str, Any]]:
-    """The measured prefixes, parents by their place in the list, with at most `limit` rollouts each."""
-    places = {node.id: place for place, node in enumerate(item.nodes)}
-    errors = _first_wrong(item.labeled)
-    return [_node(node, item.nodes, places, errors, limit) for node in item.nodes]
-
-
 def level(estimate: Estimate | None, label: StepLabel | None) -> str:
     """The tenth in which a step's value lies, 0 .. 9, as one character; `-` without a value.
 
@@ -69,12 +61,11 @@ def level(estimate: Estimate | None, label: StepLabel | None) -> str:
     return str(min(9, max(0, int(share * 10 + 1e-9))))
 
 
-def marks(steps: int, first_error: int | None) -> str:
-    """Steps that have a label but no value: `g` before the first error, `b` at it.
-
-    >>> marks(4, 2), marks(2, NO_ERROR), marks(2, None)
-    ('ggb-', 'gg', '--')
-    """
+def marks(labeled: LabeledSolution) -> str:
+    """Steps that have a label but no value: `g` right, `b` wrong; after the first error only what was published."""
+    steps, first_error = len(labeled.labels), labeled.first_error
+    if labeled.hard:
+        return "".join({True: _GOOD, False: _BAD, None: _NO_LEVEL}[each] for each in labeled.hard)
     if first_error is None:
         return _NO_LEVEL * steps
     return _GOOD * steps if first_error == NO_ERROR else (_GOOD * first_error + _BAD).ljust(steps, _NO_LEVEL)
@@ -103,7 +94,7 @@ def _labeled_line(labeled: LabeledSolution) -> dict[str, Any]:
         "first": labeled.first_error,
         "method": labeled.method,
         "origin": labeled.origin,
-        "levels": "".join(level(*pair) for pair in pairs) if values else marks(len(pairs), labeled.first_error),
+        "levels": "".join(level(*pair) for pair in pairs) if values else marks(labeled),
         "lowest": round(min(values), 4) if values else None,
         "confidence": labeled.confidence,
         "rollouts": labeled.cost.rollouts,
@@ -136,63 +127,8 @@ def _labeled(labeled: LabeledSolution) -> dict[str, Any]:
         "values": [step_value(*pair) for pair in zip(estimates, labeled.labels, strict=True)],
         "estimators": [estimate and estimate.estimator for estimate in estimates],
         "good": [estimate and estimate.good for estimate in estimates],
+        "hard": list(labeled.hard),
         "reason": labeled.reason,
         "notes": dict(labeled.notes),
         "cost": [labeled.cost.rollouts, labeled.cost.tokens],
-    }
-
-
-def _first_wrong(labeled: Sequence[LabeledSolution]) -> dict[Steps, list[int]]:
-    """Which solutions have their first wrong step at the end of a prefix."""
-    found: dict[Steps, list[int]] = {}
-    for place, each in enumerate(labeled):
-        if each.first_error not in {None, NO_ERROR}:
-            found.setdefault(each.solution.steps[: (each.first_error or 0) + 1], []).append(place)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Added:
-    """The steps that a node adds to its parent's."""
-
-    parent: int
-    start: int
-    steps: Steps
-
-
-def _added(node: Node, nodes: Sequence[Node], places: Mapping[str, int]) -> _Added:
-    parent = places.get(node.parent, -1)
-    before = nodes[parent].prefix if parent >= 0 else ()
-    start = len(before) if node.prefix[: len(before)] == before else 0
-    return _Added(parent, start, node.prefix[start:])
-
-
-def _node(
-    node: Node, nodes: Sequence[Node], places: Mapping[str, int], errors: Mapping[Steps, list[int]], limit: int
-) -> dict[str, Any]:
-    added = _added(node, nodes, places)
-    return {
-        "parent": added.parent,
-        "start": added.start,
-        "steps": list(added.steps),
-        "hits": node.hits,
-        "decided": node.decided,
-        "total": len(node.rollouts),
-        "visits": node.visits,
-        "wrong": errors.get(node.prefix, []) if node.prefix else [],
-        "rollouts": [_rollout(each) for each in node.rollouts[:limit]],
-    }
-
-
-def _rollout(rollout: Rollout) -> dict[str, Any]:
-    completion, verdict = rollout.completion, rollout.verdict
-    return {
-        "text": completion.text,
-        "verdict": verdict.outcome,
-        "why": verdict.reason,
-        "answer": verdict.answer,
-        "tokens": completion.token_count,
-        "finish": completion.finish_reason,
-        "index": completion.index,
-        "seed": str(completion.seed),
     }

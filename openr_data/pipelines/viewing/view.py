@@ -17,7 +17,8 @@ from openr_data.pages.blocks import Blocks, pack
 from openr_data.pipelines.progress import Report, Snapshot, silent
 from openr_data.pipelines.statistics import statistics
 from openr_data.pipelines.viewing.facts import run_facts
-from openr_data.pipelines.viewing.records import item_texts, item_tree, problem_line, solution_lines
+from openr_data.pipelines.viewing.records import item_texts, problem_line, solution_lines
+from openr_data.pipelines.viewing.tree import item_tree
 from openr_data.store.atomic import partial_name, publish
 from openr_data.store.read import ItemRecords, RunReader
 
@@ -55,6 +56,8 @@ class _Index:
     problems: dict[str, list[Any]] = field(default_factory=dict)
     solutions: dict[str, list[Any]] = field(default_factory=dict)
     rollouts: int = 0
+    drawn: int = 0
+    """Rollouts of the prefixes that are shown, with those whose text is left out."""
 
     @property
     def shown(self) -> int:
@@ -78,7 +81,12 @@ def write_view(run: Path, out: Path | None = None, limits: ViewLimits = ViewLimi
     began = time.monotonic()
     reader = RunReader.open(run)
     if not reader.manifest.shards:
-        raise RunDirError(f"{run} has no finished shard yet; continue it with --resume")
+        nothing = (
+            "holds no problem: there is nothing to look at"
+            if reader.complete
+            else "has no finished shard yet; continue it with --resume"
+        )
+        raise RunDirError(f"{run} {nothing}")
     target = free_place(out or run / DEFAULT_NAME)
     index, left_out = _Index(), tuple[str, ...]()
     with _writing(target) as partial, ExitStack() as stack:
@@ -103,11 +111,16 @@ def free_place(out: Path) -> Path:
         raise UsageError(f"{out} is a directory; name the file to write, such as {out / DEFAULT_NAME}")
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent} is not a directory; make it, or name another file with --out")
-    if out.exists():
-        with out.open("rb") as file:
-            if GENERATOR.encode() not in file.read(_LOOKED_AT):
-                raise UsageError(f"{out} exists and is not a page of openr-data; choose another file with --out")
+    if out.exists() and not _is_page(out):
+        raise UsageError(f"{out} exists and is not a page of openr-data; choose another file with --out")
     return out
+
+
+def _is_page(path: Path) -> bool:
+    if not path.is_file():  # a pipe would wait for somebody to write into it
+        return False
+    with path.open("rb") as file:
+        return GENERATOR.encode() in file.read(_LOOKED_AT)
 
 
 @contextmanager
@@ -134,6 +147,7 @@ def _gather(
         tree = blocks["tree"].add(nodes) if nodes else None
         index.add(item, blocks["texts"].add(item_texts(item)), tree)
         index.rollouts += sum(len(node["rollouts"]) for node in nodes)
+        index.drawn += sum(node["total"] for node in nodes)
         report(_snapshot(index.shown, total, began))
     for each in blocks.values():
         each.flush()
@@ -146,6 +160,7 @@ def _body(run: Path, reader: RunReader, index: _Index, blocks: dict[str, Blocks]
         "labelled": reader.manifest.tables[0] == "labeled",
         "sizes": {name: reader.size(name).rows for name in reader.manifest.tables},
         "failed": sum(len(shard.failed) for shard in reader.manifest.shards.values()),
+        "rejected": _lines(run / "rejects.jsonl"),
         "left_out": left_out,
         "statistics": asdict(statistics(run)),
         "problems": index.problems,
@@ -159,11 +174,10 @@ def _left_out(reader: RunReader, index: _Index, limits: ViewLimits) -> Iterator[
     if index.shown < problems:
         left = problems - index.shown
         yield f"{left:,} of {problems:,} problems, all after the first {index.shown:,} (--limit {limits.problems})"
-    rollouts = reader.size("rollouts").rows if "rollouts" in reader.manifest.tables else 0
-    if index.rollouts < rollouts:
-        left = rollouts - index.rollouts
+    if index.rollouts < index.drawn:
+        left = index.drawn - index.rollouts
         yield (
-            f"the texts of {left:,} of {rollouts:,} rollouts, of which a prefix shows at most {limits.rollouts} "
+            f"the texts of {left:,} of {index.drawn:,} rollouts, of which a prefix shows at most {limits.rollouts} "
             f"(--rollouts {limits.rollouts}); every count is of all of them"
         )
 
@@ -177,6 +191,13 @@ def _named(files: dict[str, IO[str]]) -> Iterator[tuple[str, str]]:
 
 def _lines_of(file: IO[str]) -> Callable[[str], object]:
     return lambda text: file.write(text + "\n")
+
+
+def _lines(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def _append(columns: dict[str, list[Any]], row: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import { el, fixed, number, plural } from "./dom.js";
 import { readOnce } from "./data.js";
-import { ANY, EMPTY, addTexts, narrows, occurring, passingProblems, passingSolutions, searchTexts, sorted } from "./filters.js";
+import { ANY, EMPTY, addTexts, narrows, needles, occurring, passingProblems, passingSolutions, ranks, searchTexts, sorted } from "./filters.js";
 import { conclusion, strip, verdictBadge } from "./values.js";
 import { makeTable } from "./table.js";
 import { detailPane, lineOf } from "./detail.js";
@@ -26,6 +26,7 @@ const COLUMNS = {
   ],
 };
 const ROW_HEIGHT = 46;
+const HOW = "Every word has to occur; words in \"quotes\" as they stand. Case and accents make no difference.";
 
 // `opened(where)` is told what is shown, so that it can be linked to.
 export function browseView(index, opened) {
@@ -67,7 +68,7 @@ export function browseView(index, opened) {
     if (list.firstChild !== table.element) list.replaceChildren(table.element);
     table.order(column ? state.column : null, state.descending);
     table.show(column ? sorted([...found], column, state.descending) : found);
-    const asked = state.filter.text.trim() && !search.complete ? " (still reading the texts)" : "";
+    const asked = needles(state.filter.text).length && !search.complete ? " (still reading the texts)" : "";
     count.textContent = `${number(state.passing.length)} of ${plural(index.solutions.id.length, "solution")} in ${plural(problems.length, "problem")}${asked}`;
   }
 
@@ -89,12 +90,18 @@ export function browseView(index, opened) {
     tables.problems.select(whole.problem);
     if (tell) {
       view.classList.add("reading");
+      if (back.offsetParent && !detail.contains(document.activeElement)) back.focus(); // the list, which had the focus, is hidden
       opened(whole);
     }
   }
 
-  function close() {
+  function toList() {
     view.classList.remove("reading");
+  }
+
+  function close() {
+    toList();
+    opened(null);
     tables[state.rows].focus();
   }
 
@@ -104,6 +111,7 @@ export function browseView(index, opened) {
     go,
     reopen: () => (state.where ? go(state.where) : undefined),
     read: () => view.classList.add("reading"),
+    toList,
     where: () => state.where,
     focusSearch: () => controls.search.focus(),
     // Reads all texts, block by block, so that the search finds words inside of them.
@@ -121,7 +129,7 @@ export function browseView(index, opened) {
       }
       search.complete = true;
       document.documentElement.dataset.search = "complete";
-      if (state.filter.text.trim()) refresh();
+      if (needles(state.filter.text).length) refresh();
     },
   };
 }
@@ -170,18 +178,20 @@ function rightAnswers(index) {
 
 function sortColumns(index, right) {
   const { problems, solutions } = index;
+  const ranked = {};
+  const rank = (name, texts) => (ranked[name] ??= ranks(texts));
   return {
     solutions: {
-      question: (at) => problems.id[solutions.problem[at]],
-      verdict: (at) => solutions.verdict[at],
+      question: (at) => rank("id", problems.id)[solutions.problem[at]],
+      verdict: (at) => rank("verdict", solutions.verdict)[at],
       first: (at) => solutions.first[at],
       lowest: (at) => solutions.lowest[at],
       steps: (at) => solutions.steps[at],
     },
     problems: {
-      question: (at) => problems.id[at],
-      source: (at) => problems.source[at],
-      difficulty: (at) => problems.difficulty[at],
+      question: (at) => rank("id", problems.id)[at],
+      source: (at) => rank("source", problems.source)[at],
+      difficulty: (at) => rank("difficulty", problems.difficulty)[at],
       right: (at) => (problems.solutions[at] ? right[at] / problems.solutions[at] : null),
       nodes: (at) => problems.nodes[at],
     },
@@ -231,7 +241,7 @@ function rowKinds(state, changed) {
 }
 
 function filterControls(index, filter, changed) {
-  const search = el("input", { type: "search", id: "search", placeholder: "Search questions and steps", "aria-label": "Search questions and steps", autocomplete: "off", spellcheck: "false" });
+  const search = el("input", { type: "search", id: "search", placeholder: "Search questions and steps", "aria-label": "Search questions and steps", "aria-description": HOW, title: HOW, autocomplete: "off", spellcheck: "false" });
   search.addEventListener("input", () => {
     filter.text = search.value;
     changed();

@@ -37,15 +37,17 @@ export function bars(all, axis, edges = null) {
   return chart([...ruler(top), ...shapes, ...ends, text((WIDTH + EDGE.left) / 2, HEIGHT - 4, axis, "middle", "axis-name")]);
 }
 
-// `points` are numbers from 0 to 1 or null, one per equal part of the axis.
+// `points` are numbers or null, one per equal part of the axis, which holds 0 to 1, and more where the points need it.
 export function line(points, axis) {
+  const low = Math.floor(Math.min(0, ...points));
+  const high = Math.ceil(Math.max(1, ...points));
   const width = (WIDTH - EDGE.left - EDGE.right) / Math.max(1, points.length);
-  const at = (value, place) => [EDGE.left + (place + 0.5) * width, HEIGHT - EDGE.bottom - value * (HEIGHT - EDGE.top - EDGE.bottom)];
-  const known = points.map((value, place) => (value === null ? null : at(Math.min(1, Math.max(0, value)), place)));
+  const at = (value, place) => [EDGE.left + (place + 0.5) * width, HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom)];
+  const known = points.map((value, place) => (value === null ? null : at(value, place)));
   const path = known.map((point, place) => (point ? `${known[place - 1] ? "L" : "M"}${point[0].toFixed(1)} ${point[1].toFixed(1)}` : "")).join("");
   const dots = known.filter(Boolean).map(([x, y]) => svg("circle", { cx: x, cy: y, r: 3, class: "dot" }));
   const labels = points.map((_, place) => text(EDGE.left + (place + 0.5) * width, HEIGHT - EDGE.bottom + 14, `${Math.round(((place + 1) / points.length) * 100)}%`, "middle"));
-  return chart([...ruler(1), svg("path", { d: path, class: "curve" }), ...dots, ...labels, text((WIDTH + EDGE.left) / 2, HEIGHT - 4, axis, "middle", "axis-name")]);
+  return chart([...ruler(high, low), svg("path", { d: path, class: "curve" }), ...dots, ...labels, text((WIDTH + EDGE.left) / 2, HEIGHT - 4, axis, "middle", "axis-name")]);
 }
 
 // Parts of a whole as one bar; `parts` are {label, count, kind}.
@@ -72,11 +74,11 @@ function rounded(top) {
   return Math.ceil(top / unit) * unit;
 }
 
-function ruler(top) {
+function ruler(top, low = 0) {
   const inner = HEIGHT - EDGE.top - EDGE.bottom;
   return [0, 0.5, 1].flatMap((share) => {
     const y = HEIGHT - EDGE.bottom - share * inner;
-    const value = top * share;
+    const value = low + (top - low) * share;
     const label = value >= 10000 ? `${number(value / 1000)}k` : number(value);
     return [svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y, y2: y, class: "grid-line" }), text(EDGE.left - 6, y + 4, label, "end")];
   });

@@ -1,11 +1,14 @@
 // Everything about one problem: the question, its solutions, its tree.
 
-import { el, plural } from "./dom.js";
+import { el, number, plural } from "./dom.js";
 import { textsOf, treeOf } from "./data.js";
 import { conclusion, strip, verdictBadge } from "./values.js";
 import { answer, prose } from "./text.js";
 import { facts, solutionPane } from "./solution.js";
 import { treePane } from "./tree.js";
+
+// So many solutions of a problem stand above the open one.
+const CHOICES = 100;
 
 // A row of columns as one object.
 export function lineOf(index, at) {
@@ -24,9 +27,9 @@ export async function detailPane(index, where, go) {
   const skipped = index.problems.skipped[where.problem];
   if (skipped) parts.push(el("p", { class: "notice" }, `The labeler dropped this problem: ${skipped.replaceAll("_", " ")}.`));
   if (index.problems.nodes[where.problem]) parts.push(views(index, where, count, go));
-  if (tree) parts.push(treePane(tree));
+  if (tree) parts.push(treePane(tree, index.facts.separator));
   else if (where.solution !== null) {
-    if (count > 1) parts.push(chooser(index, start, count, where, go));
+    if (count > 1) parts.push(...[chooser(index, start, count, where, go)].flat());
     parts.push(solutionPane(lineOf(index, where.solution), texts.solutions[where.solution - start]));
   } else if (!count) parts.push(el("p", { class: "muted" }, "This problem has no solution in the run."));
   return parts;
@@ -51,8 +54,12 @@ function views(index, where, count, go) {
 
 function chooser(index, start, count, where, go) {
   const list = el("div", { class: "chooser", role: "group", "aria-label": "Solutions of this problem" });
-  for (let at = start; at < start + count; at += 1) list.append(choice(index, at, at - start + 1, where, go));
-  return list;
+  const first = Math.max(start, Math.min(where.solution - CHOICES / 2, start + count - CHOICES));
+  const last = Math.min(first + CHOICES, start + count);
+  for (let at = first; at < last; at += 1) list.append(choice(index, at, at - start + 1, where, go));
+  if (last - first === count) return list;
+  const range = `Solutions ${number(first - start + 1)} to ${number(last - start)} of ${number(count)}; the list of solutions has them all.`;
+  return [list, el("p", { class: "muted chooser-note" }, range)];
 }
 
 function choice(index, at, place, where, go) {

@@ -26,6 +26,11 @@ export function hiddenText(text) {
   return el("span", { class: "sr" }, text);
 }
 
+// Words with names between backticks, as a card has them.
+export function quoted(text) {
+  return text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+}
+
 export function plural(count, word) {
   return `${number(count)} ${word}${count === 1 ? "" : word.endsWith("x") ? "es" : "s"}`;
 }

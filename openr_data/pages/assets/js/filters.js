@@ -17,21 +17,31 @@ export const EMPTY = {
   high: null,
 };
 
-// Lower-case texts to search in; the full ones come block by block.
+// Case and accents make no difference.
+function folded(text) {
+  return /^[\0-\x7f]*$/.test(text) ? text.toLowerCase() : text.normalize("NFKD").replace(/\p{M}+/gu, "").toLowerCase();
+}
+
+// What is asked for: every word, and every phrase in quotes.
+export function needles(text) {
+  return [...text.matchAll(/"([^"]*)"?|\S+/g)].map((found) => folded(found[1] ?? found[0])).filter(Boolean);
+}
+
+// Folded texts to search in; the full ones come block by block.
 export function searchTexts(index) {
   const { problems, solutions } = index;
   return {
-    problems: problems.id.map((id, at) => `${id}\n${problems.question[at]}`.toLowerCase()),
-    solutions: solutions.id.map((id) => id.toLowerCase()),
+    problems: problems.id.map((id, at) => folded(`${id}\n${problems.question[at]}`)),
+    solutions: solutions.id.map(folded),
     complete: false,
   };
 }
 
 export function addTexts(search, index, problem, texts) {
   const start = index.problems.start[problem];
-  search.problems[problem] = `${index.problems.id[problem]}\n${texts.question}`.toLowerCase();
+  search.problems[problem] = folded(`${index.problems.id[problem]}\n${texts.question}`);
   texts.solutions.forEach((each, at) => {
-    search.solutions[start + at] = `${index.solutions.id[start + at]}\n${each.steps.join("\n")}`.toLowerCase();
+    search.solutions[start + at] = folded(`${index.solutions.id[start + at]}\n${each.steps.join("\n")}`);
   });
 }
 
@@ -40,13 +50,12 @@ export function passingSolutions(index, search, filter, among = null) {
   const { solutions, problems } = index;
   const tests = [...solutionTests(solutions, filter), ...problemTests(problems, filter).map((test) => (at) => test(solutions.problem[at]))];
   const found = [];
-  const needle = filter.text.trim().toLowerCase();
-  const said = needle ? search.problems.map((text) => text.includes(needle)) : [];
+  const asked = needles(filter.text).map((needle) => [needle, search.problems.map((text) => text.includes(needle))]);
   const count = among ? among.length : solutions.id.length;
   for (let place = 0; place < count; place += 1) {
     const at = among ? among[place] : place;
     if (!tests.every((test) => test(at))) continue;
-    if (needle && !said[solutions.problem[at]] && !search.solutions[at].includes(needle)) continue;
+    if (!asked.every(([needle, said]) => said[solutions.problem[at]] || search.solutions[at].includes(needle))) continue;
     found.push(at);
   }
   return found;
@@ -55,7 +64,8 @@ export function passingSolutions(index, search, filter, among = null) {
 // Does everything that passes `next` also pass `before`? So it is while somebody types on.
 export function narrows(next, before) {
   const same = Object.keys(EMPTY).every((name) => name === "text" || next[name] === before[name]);
-  return same && next.text.trim().toLowerCase().includes(before.text.trim().toLowerCase());
+  const asked = needles(next.text);
+  return same && needles(before.text).every((earlier) => asked.some((needle) => needle.includes(earlier)));
 }
 
 // Problems with a solution that passes; those without solutions pass where nothing is asked of a solution.
@@ -63,12 +73,12 @@ export function passingProblems(index, search, filter, passing) {
   const { problems, solutions } = index;
   const wanted = new Set(passing.map((at) => solutions.problem[at]));
   const tests = problemTests(problems, filter);
-  const needle = filter.text.trim().toLowerCase();
+  const asked = needles(filter.text);
   const free = solutionTests(solutions, filter).length === 0;
   const found = [];
   for (let at = 0; at < problems.id.length; at += 1) {
     const bare = free && problems.solutions[at] === 0 && tests.every((test) => test(at));
-    if (wanted.has(at) || (bare && (!needle || search.problems[at].includes(needle)))) found.push(at);
+    if (wanted.has(at) || (bare && asked.every((needle) => search.problems[at].includes(needle)))) found.push(at);
   }
   return found;
 }
@@ -94,13 +104,19 @@ function problemTests(problems, filter) {
 // `found` sorted by a column, in place; what has no value stands last, ties keep the order of the run.
 export function sorted(found, column, descending) {
   const sign = descending ? -1 : 1;
-  const compare = new Intl.Collator("en", { numeric: true }).compare;
   return found.sort((left, right) => {
     const [a, b] = [column(left), column(right)];
     if (a === b) return left - right;
     if (a === null || b === null) return a === null ? 1 : -1;
-    return sign * (typeof a === "number" ? a - b : compare(a, b)) || left - right;
+    return sign * (a - b) || left - right;
   });
+}
+
+// Texts as numbers in the order of a dictionary (numbers in them by their size): comparing texts takes too long for every key.
+export function ranks(texts) {
+  const known = [...new Set(texts)].filter(Boolean).sort(new Intl.Collator("en", { numeric: true }).compare);
+  const rank = new Map(known.map((text, at) => [text, at]));
+  return texts.map((text) => rank.get(text) ?? null);
 }
 
 // Distinct values of a column with how often they occur, the most frequent first.

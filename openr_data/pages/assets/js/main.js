@@ -1,6 +1,6 @@
 // The page: its header, its two views, its address, and the switches for theme and raw text.
 
-import { el, plural, remember, remembered } from "./dom.js";
+import { el, plural, quoted, remember, remembered } from "./dom.js";
 import { readOnce } from "./data.js";
 import { showRaw } from "./text.js";
 import { startTooltip } from "./tooltip.js";
@@ -42,9 +42,8 @@ function rawButton(changed) {
 
 function header(index, tabs, tools) {
   const { facts } = index;
-  const made = [facts.command, facts.method].filter(Boolean).join(" · ");
   const held = [plural(index.sizes.problems, "problem"), plural(index.sizes.labeled ?? index.sizes.solutions ?? 0, index.labelled ? "labelled solution" : "solution")];
-  const name = el("div", { class: "name" }, el("h1", {}, facts.name), el("p", { class: "muted" }, [made, ...held].join(" · ")));
+  const name = el("div", { class: "name" }, el("h1", {}, facts.name), el("p", { class: "muted" }, [facts.title, ...held].join(" · ")), facts.whose && el("p", { class: "muted" }, quoted(facts.whose)));
   return [name, el("nav", { "aria-label": "Views" }, tabs), el("div", { class: "tools" }, tools)];
 }
 
@@ -94,7 +93,7 @@ async function start() {
   const index = await readOnce("index");
   empty(index);
   const main = document.getElementById("main");
-  const browse = browseView(index, (where) => history.pushState(null, "", addressOf(index, where)));
+  const browse = browseView(index, (where) => history.pushState(null, "", where ? addressOf(index, where) : "#"));
   let overview = null;
   const link = (href, words) => el("a", { href }, words);
   const tabs = { browse: link("#", "Browse"), figures: link(`#${TOKEN_FIGURES}`, "Figures and costs") };
@@ -123,6 +122,7 @@ async function start() {
       browse.read();
       return browse.go(place);
     }
+    if (location.hash.length < 2) browse.toList();
     const first = firstPlace(index);
     return first && !browse.where() ? browse.go(first) : undefined;
   }

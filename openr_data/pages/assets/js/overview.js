@@ -1,6 +1,6 @@
 // The run in numbers: what it holds, figures, what it cost, what ran, and what is not in this file.
 
-import { el, fixed, number, plural } from "./dom.js";
+import { el, fixed, number, plural, quoted } from "./dom.js";
 import { bars, figure, line, stacked } from "./charts.js";
 import { facts } from "./solution.js";
 import { ESTIMATORS, level, levelClass } from "./values.js";
@@ -14,6 +14,7 @@ export function overviewView(index) {
     section("Figures", el("div", { class: "figures" }, figures(index, stats))),
     section("Cost", cost(index, stats)),
     ...checks(stats),
+    ...made(index),
     section("What ran", settings(index.facts, Object.keys(stats.methods))));
 }
 
@@ -30,6 +31,7 @@ function tiles(index, stats) {
   const dropped = Object.entries(stats.skipped).map(([name, count]) => `${number(count)} ${name.replaceAll("_", " ")}`).join(", ");
   const rows = [["Answers", answers || "none graded"]];
   if (dropped) rows.push(["Dropped problems", dropped]);
+  if (index.rejected) rows.push(["Rejected rows", `${number(index.rejected)}: see rejects.jsonl`]);
   if (index.failed) rows.push(["Failed problems", `${number(index.failed)}: see failures.jsonl`]);
   if (stats.duplicates.problems || stats.duplicates.solutions) {
     rows.push(["Repeated", `${plural(stats.duplicates.problems, "problem")}, ${plural(stats.duplicates.solutions, "solution")} word for word`]);
@@ -49,18 +51,19 @@ function figures(index, stats) {
 
 function balance({ right, wrong, unlabelled }) {
   const parts = [
-    { label: "right: before the first error", count: right, kind: "v9" },
-    { label: "wrong: the first error and after", count: wrong, kind: "v1" },
+    { label: "right", count: right, kind: "v9" },
+    { label: "wrong", count: wrong, kind: "v1" },
     { label: "without a label", count: unlabelled, kind: "vn" },
   ];
   const rows = parts.map((part) => [part.label, number(part.count)]);
-  return figure("Labels", "Steps by their hard label.", stacked(parts), ["label", "steps"], rows);
+  return figure("Labels", "Steps by their hard label: as published, or right before the first error and wrong from there on.", stacked(parts), ["label", "steps"], rows);
 }
 
 function firstErrors(stats) {
   const counts = Object.entries(stats.first_errors).map(([step, count]) => [Number(step), count]).sort((left, right) => left[0] - right[0]);
-  const shown = counts.slice(0, MANY).map(([step, count]) => ({ label: String(step + 1), count, kind: "v1" }));
-  const rest = counts.slice(MANY).reduce((sum, [, count]) => sum + count, 0);
+  const last = Math.min(MANY, 1 + (counts.at(-1)?.[0] ?? -1));
+  const shown = Array.from({ length: last }, (_, step) => ({ label: String(step + 1), count: stats.first_errors[step] || 0, kind: "v1" }));
+  const rest = counts.filter(([step]) => step >= MANY).reduce((sum, [, count]) => sum + count, 0);
   if (rest) shown.push({ label: "later", count: rest, kind: "v1" });
   const note = `${number(stats.without_error)} solutions without an error, ${number(stats.undecided)} undecided.`;
   const rows = [...counts.map(([step, count]) => [`step ${step + 1}`, number(count)]), ["none", number(stats.without_error)], ["undecided", number(stats.undecided)]];
@@ -107,13 +110,27 @@ function spread(each, unit) {
 
 function cost(index, stats) {
   const { cost: paid } = stats;
-  const per = (amount) => (paid.labelled_steps ? number(amount / paid.labelled_steps) : "–");
-  const rows = [["Rollouts", number(paid.rollouts), per(paid.rollouts)], ["Tokens", number(paid.tokens), per(paid.tokens)]];
-  rows.push(["Time", clock(paid.hours * 3600), paid.labelled_steps ? clock((paid.hours * 3600) / paid.labelled_steps) : "–"]);
-  const head = el("tr", {}, ["", "whole run", "per labelled step"].map((words) => el("th", { scope: "col" }, words)));
-  const lines = rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((each) => el("td", {}, each))));
-  const reused = index.facts.totals.reused ? `${plural(index.facts.totals.reused, "completion")} came from an earlier run and cost nothing.` : "";
-  return [el("div", { class: "table-box" }, el("table", { class: "cost" }, el("thead", {}, head), el("tbody", {}, lines))), el("p", { class: "muted" }, reused)];
+  const { totals, pilot, imported } = index.facts;
+  const time = clock(paid.hours * 3600);
+  if (imported) return el("p", {}, `Reading it took ${time}. What the published labels cost is not known.`);
+  const each = (amount, shown) => (paid.labelled_steps ? [shown(amount / paid.labelled_steps)] : []);
+  const row = (name, amount, shown = few) => [name, shown(amount), ...each(amount, shown)];
+  const rows = [row("Completions drawn", paid.rollouts), row("Tokens generated", paid.tokens)];
+  for (const name of ["judge", "prover"]) {
+    if (`${name}_tokens` in totals) rows.push(row(`Completions of the ${name}`, totals[`${name}_completions`]), row(`Tokens of the ${name}`, totals[`${name}_tokens`]));
+  }
+  rows.push(row("Time of all attempts", paid.hours * 3600, clock));
+  const head = el("tr", {}, ["", "whole run", ...(paid.labelled_steps ? ["per labelled step"] : [])].map((words) => el("th", { scope: "col" }, words)));
+  const lines = rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((cell) => el("td", {}, cell))));
+  const said = [];
+  if (totals.reused) said.push(`${plural(totals.reused, "completion")} came from an earlier run and cost nothing.`);
+  if (pilot) said.push(`The model was fitted to a pilot of ${plural(pilot.solutions, "solution")}: it looked at ${plural(pilot.completions, "completion")} (${plural(pilot.tokens, "token")}), whoever paid for them.`);
+  return [el("div", { class: "table-box" }, el("table", { class: "cost" }, el("thead", {}, head), el("tbody", {}, lines))), said.map((each) => el("p", { class: "muted" }, each))];
+}
+
+// A small number keeps two digits that say something.
+function few(value) {
+  return value > 0 && value < 1 ? String(Number(value.toPrecision(2))) : number(value);
 }
 
 function clock(seconds) {
@@ -138,8 +155,18 @@ function checks(stats) {
   return found.length ? [section("Checks", facts(found))] : [];
 }
 
+// How the labels came about, and what they cannot see.
+function made(index) {
+  const list = (texts) => el("ul", { class: "told" }, texts.map((text) => el("li", {}, quoted(text))));
+  const { about, how, limits } = index.facts;
+  return [section(index.labelled ? "How the labels were made" : "How the solutions were made", el("p", {}, about), list(how)), section(index.labelled ? "What the labels cannot see" : "Limits", list(limits))];
+}
+
 function settings(run, methods) {
-  const top = facts([["Command", [run.command, run.method || methods.join(", ")].filter(Boolean).join(" ")], ["Engine", run.engine || "none"], ["Versions", run.versions.join(", ") || "not told"]]);
+  const rows = [["Command", [run.command, run.method || methods.join(", ")].filter(Boolean).join(" ")], ["Engine", run.engine || "none"]];
+  rows.push(...run.versions.map((each) => ["Versions", each]), ["Attempts", number(run.attempts)], ["Inputs", run.inputs.join(", ") || "none"]);
+  rows.push(...Object.entries(run.prompts).map(([name, text]) => [name, el("span", { class: "prompt" }, text)]));
+  const top = facts(rows);
   const groups = Object.entries(run.settings).map(([name, rows]) => el("details", { class: "more", open: ["engine", "sampling"].includes(name) }, el("summary", {}, name), facts(rows)));
   return [top, el("div", { class: "groups" }, groups)];
 }

@@ -5,6 +5,9 @@ import { ESTIMATORS, NO_ERROR, STANDING, chip, level, levelClass, standing, verd
 import { describe } from "./tooltip.js";
 import { answer, prose } from "./text.js";
 
+// So many steps are drawn at once, the others as soon as these are seen.
+const AT_ONCE = 100;
+
 // `line` is the solution's row of the table, `texts` its texts.
 export function solutionPane(line, texts) {
   return el("section", { class: "solution", "aria-label": `Solution ${line.id}` }, summary(line, texts), steps(line, texts), details(line, texts));
@@ -20,21 +23,26 @@ function summary(line, texts) {
 
 function decision(line, texts) {
   const sure = line.confidence === null ? "" : `, probability ${fixed(line.confidence)}`;
+  const told = texts.hard.length ? "; steps as they were published, also after it" : "";
   const words = line.first === null ? "First wrong step not decided" : line.first === NO_ERROR ? "No wrong step found" : `First wrong step: ${line.first + 1}`;
-  return el("span", { class: "decision" }, el("strong", {}, words), el("span", { class: "muted" }, ` (${texts.reason.replaceAll("_", " ")}${sure})`));
+  return el("span", { class: "decision" }, el("strong", {}, words), el("span", { class: "muted" }, ` (${texts.reason.replaceAll("_", " ")}${sure}${told})`));
 }
 
 function steps(line, texts) {
   const valued = line.labelled && [...texts.values, ...texts.counts].some((each) => each !== null);
   const list = el("ol", { class: `steps${!line.labelled ? " plain" : valued ? "" : " unvalued"}` });
-  texts.steps.forEach((text, index) => list.append(step(line, texts, text, index, valued)));
+  const add = (from) => {
+    list.append(...texts.steps.slice(from, from + AT_ONCE).map((text, at) => step(line, texts, text, from + at, valued)));
+    if (from + AT_ONCE < texts.steps.length) setTimeout(() => list.isConnected && add(from + AT_ONCE));
+  };
+  add(0);
   return list;
 }
 
 function step(line, texts, text, index, valued) {
   if (!line.labelled) return el("li", { class: "step" }, el("span", { class: "place" }, String(index + 1)), prose(text));
   const [value, estimator] = [texts.values[index], texts.estimators[index]];
-  const place = standing(index, line.first);
+  const place = standing(index, line.first, texts.hard);
   const [mark, words] = STANDING[place];
   const number = el("span", { class: "place" }, String(index + 1), el("span", { class: "mark", "aria-hidden": "true" }, mark), hiddenText(words));
   if (!valued) return el("li", { class: `step ${place} edge-${levelClass(line.levels[index])}` }, number, body(text, place));

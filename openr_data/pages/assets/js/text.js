@@ -6,6 +6,7 @@ const OPENING = /\\\[|\\\(|\$\$|\$|\\begin\{([a-zA-Z]+\*?)\}|\\boxed(?=\{)/g;
 const CLOSING = { "\\[": "\\]", "\\(": "\\)", $$: "$$" };
 const LONGEST_FORMULA = 4000;
 const LONGEST_TEXT = 50000;
+const MOST_FORMULAS = 500;
 const ENVIRONMENTS = /^(align|aligned|alignat|gather|gathered|equation|multline|cases|array|split|[pbvBV]?matrix)\*?$/;
 // These reach outside of the formula, or need what the page does not load.
 const REFUSED = /\\(cancelto|label|ref|eqref|href|url|includegraphics|class|id|style|data)\b/;
@@ -30,8 +31,13 @@ function draw(box, parts) {
   parts.forEach(([kind, source, body], at) => {
     if (kind !== "text") return box.append(formula(kind, source, body));
     const left = parts[at - 1]?.[0] === "block" ? source.replace(/^[ \t]*\n\s*/, "") : source;
-    return box.append(parts[at + 1]?.[0] === "block" ? left.replace(/\s*\n[ \t]*$/, "") : left);
+    return box.append(parts[at + 1]?.[0] === "block" ? withoutLastBreak(left) : left);
   });
+}
+
+function withoutLastBreak(text) {
+  const kept = text.trimEnd();
+  return text.includes("\n", kept.length) ? kept : text;
 }
 
 // An answer alone: mathematics without delimiters.
@@ -43,13 +49,16 @@ export function answer(text) {
 // The text as (kind, source, formula): kind is text, inline or block, and the sources in their order are the text again.
 export function segments(text) {
   const found = [];
+  const missing = new Set(); // what closes nothing more in this text: it is looked for once
+  let left = MOST_FORMULAS;
   let done = 0;
   const scan = new RegExp(OPENING);
-  for (let match = scan.exec(text); match; match = scan.exec(text)) {
-    const part = escaped(text, match.index) ? null : closed(text, match);
+  for (let match = scan.exec(text); match && left; match = scan.exec(text)) {
+    const part = escaped(text, match.index) ? null : closed(text, match, missing);
     if (!part) continue;
     if (match.index > done) found.push(["text", text.slice(done, match.index)]);
     found.push([part.kind, text.slice(match.index, part.end), part.body]);
+    left -= 1;
     done = part.end;
     scan.lastIndex = done;
   }
@@ -64,13 +73,13 @@ function escaped(text, index) {
 }
 
 // Where a formula that begins at `match` ends, or null where it does not.
-function closed(text, match) {
+function closed(text, match, missing) {
   const [opening, environment] = match;
   const start = match.index + opening.length;
   if (opening === "\\boxed") return boxed(text, match.index, start);
-  if (environment !== undefined) return enclosed(text, match.index, start, environment);
+  if (environment !== undefined) return enclosed(text, match.index, start, environment, missing);
   if (opening === "$") return dollars(text, start);
-  const end = text.indexOf(CLOSING[opening], start);
+  const end = ending(text, CLOSING[opening], start, missing);
   if (end < 0) return null;
   const kind = opening === "\\(" ? "inline" : "block";
   return { kind, body: text.slice(start, end), end: end + 2 };
@@ -86,9 +95,16 @@ function dollars(text, start) {
   return /\n\s*\n/.test(body) ? null : { kind: "inline", body, end: end + 1 };
 }
 
-function enclosed(text, from, start, environment) {
+function ending(text, closing, start, missing) {
+  if (missing.has(closing)) return -1;
+  const end = text.indexOf(closing, start);
+  if (end < 0) missing.add(closing);
+  return end;
+}
+
+function enclosed(text, from, start, environment, missing) {
   const closing = `\\end{${environment}}`;
-  const end = ENVIRONMENTS.test(environment) ? text.indexOf(closing, start) : -1;
+  const end = ENVIRONMENTS.test(environment) ? ending(text, closing, start, missing) : -1;
   return end < 0 ? null : { kind: "block", body: text.slice(from, end + closing.length), end: end + closing.length };
 }
 

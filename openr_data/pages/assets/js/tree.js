@@ -6,21 +6,24 @@ import { answer, prose } from "./text.js";
 
 const OPEN_AT_FIRST = 60;
 const EXCERPT = 140;
+// From these depths on a level is set in by less, and no more.
+const NARROW = 4;
+const FLAT = 24;
 
-// `nodes` are the prefixes; `parent` is the place of another one in the list, or -1.
-export function treePane(nodes) {
+// `nodes` are the prefixes; `parent` is the place of another one in the list, or -1. `separator` stands between two steps.
+export function treePane(nodes, separator) {
   const children = nodes.map(() => []);
   const roots = [];
   nodes.forEach((node, at) => (node.parent >= 0 ? children[node.parent] : roots).push(at));
   const chosen = el("section", { class: "chosen", "aria-label": "Rollouts of the chosen prefix", "aria-live": "polite" });
-  const tree = el("ul", { role: "tree", class: "tree", "aria-label": "Measured prefixes" });
+  const tree = el("ul", { role: "tree", class: "tree", "aria-label": "Measured prefixes and first wrong steps" });
   const items = new Map();
 
   function item(at, depth, position, total) {
     const node = nodes[at];
     const below = children[at];
     const open = below.length > 0 && (nodes.length <= OPEN_AT_FIRST || depth < 3);
-    const label = el("div", { class: "node" }, twist(below.length), title(node));
+    const label = el("div", { class: "node" }, twist(below.length), title(node, separator));
     const entry = el("li", {
       role: "treeitem",
       tabindex: -1,
@@ -43,7 +46,7 @@ export function treePane(nodes) {
 
   function grow(entry) {
     const { at, depth } = items.get(entry);
-    const group = el("ul", { role: "group" });
+    const group = el("ul", { role: "group", class: depth < NARROW ? null : depth < FLAT ? "narrow" : "flat" });
     children[at].forEach((child, position) => group.append(item(child, depth + 1, position, children[at].length)));
     entry.append(group);
   }
@@ -63,7 +66,7 @@ export function treePane(nodes) {
       entry.focus({ preventScroll: true });
       entry.querySelector(".node").scrollIntoView({ block: "nearest" });
     }
-    chosen.replaceChildren(...rollouts(nodes, items.get(entry).at));
+    chosen.replaceChildren(...rollouts(nodes[items.get(entry).at], separator));
   }
 
   // Entries that can be seen, from top to bottom.
@@ -106,23 +109,26 @@ function twist(count) {
 function place(node) {
   const last = node.start + node.steps.length;
   if (!last) return "Question";
-  return node.steps.length > 1 ? `Steps ${node.start + 1}–${last}` : `Step ${last}`;
+  return node.steps.length > 1 && node.total ? `Steps ${node.start + 1}–${last}` : `Step ${last}`;
 }
 
 function spoken(node) {
-  const counts = `${node.hits} right of ${node.decided} decided`;
-  return `${place(node)}: ${counts}${node.wrong.length ? `, first wrong step of ${named(node)}` : ""}`;
+  const counts = node.total ? `${node.hits} right of ${node.decided} decided` : "not measured";
+  return `${place(node)}: ${counts}${node.wrong.length ? `, ${wrong(node)}` : ""}`;
 }
 
-function named(node) {
-  return `${node.wrong.length > 1 ? "solutions" : "solution"} ${node.wrong.map((at) => at + 1).join(", ")}`;
+// Whose first wrong step ends the prefix; which one that is where it has several.
+function wrong(node) {
+  const which = node.steps.length > 1 && node.total ? `step ${node.start + node.steps.length}: ` : "";
+  return `${which}first wrong step of ${node.wrong.length > 1 ? "solutions" : "solution"} ${node.wrong.map((at) => at + 1).join(", ")}`;
 }
 
-function title(node) {
+function title(node, separator) {
   const value = node.decided ? node.hits / node.decided : null;
-  const text = node.steps.length ? node.steps.join(" / ") : "(the question alone)";
+  const steps = node.total ? node.steps : node.steps.slice(-1);
+  const text = steps.length ? steps.join(separator && " / ") : "(the question alone)";
   const flag = node.wrong.length
-    ? el("span", { class: "flag" }, el("span", { "aria-hidden": "true" }, "✗ "), `first wrong step of ${named(node)}`)
+    ? el("span", { class: "flag" }, el("span", { "aria-hidden": "true" }, "✗ "), wrong(node))
     : null;
   const unknown = node.total - node.decided;
   return el("span", { class: `title edge-${levelClass(level(value, "mean"))}` },
@@ -133,14 +139,16 @@ function title(node) {
     flag);
 }
 
+const UNMEASURED = "Not measured itself: what was measured around it says that this step is the first wrong one.";
+
 // The prefix in full, and its rollouts.
-function rollouts(nodes, at) {
-  const node = nodes[at];
+function rollouts(node, separator) {
   const heading = el("h4", {}, place(node) === "Question" ? "From the question alone" : `After ${place(node).toLowerCase()}`);
   const shown = node.rollouts.length < node.total ? `${node.rollouts.length} of ${plural(node.total, "rollout")} shown` : plural(node.total, "rollout");
   const visits = node.visits ? `, visited ${plural(node.visits, "time")}` : "";
-  const counts = el("p", { class: "muted" }, `${node.hits} right of ${node.decided} decided; ${shown}${visits}`);
-  const added = node.steps.length ? prose(node.steps.join("\n"), "prose prefix") : null;
+  const said = node.total ? `${node.hits} right of ${node.decided} decided; ${shown}${visits}` : UNMEASURED;
+  const counts = el("p", { class: "muted" }, said);
+  const added = node.steps.length ? prose(node.steps.join(separator), "prose prefix") : null;
   return [heading, counts, added, el("ol", { class: "rollouts" }, node.rollouts.map(rollout))].filter(Boolean);
 }
 

@@ -7,6 +7,7 @@ const SIGNED = new Set(["advantage", "rating"]);
 const Z = 1.96;
 
 export const ESTIMATORS = {
+  __proto__: null,
   mean: "share of right rollouts, of a fixed number",
   stopped: "mean of the Beta posterior: rollouts ended at the first hit",
   verdict: "the answer of the whole solution: 1 right, 0 wrong",
@@ -50,8 +51,10 @@ export function levelClass(character) {
 
 const HEIGHTS = { "-": 3, g: 12, b: 12 };
 
-// Where a step stands: before the first error, at it, after it, or not known.
-export function standing(step, first) {
+// Where a step stands: before the first error, at it, after it, or not known. `hard` are labels as they were published, which may
+// call a step right that stands after the first error; it is empty where there are none.
+export function standing(step, first, hard) {
+  if (hard.length && step !== first) return { true: "good", false: "bad", null: "bare" }[hard[step]];
   if (first === null || first === undefined) return "open";
   if (first === NO_ERROR || step < first) return "before";
   return step === first ? "error" : "after";
@@ -62,6 +65,9 @@ export const STANDING = {
   error: ["✗", "first wrong step"],
   after: ["·", "after the first error"],
   open: ["?", "not decided"],
+  good: ["✓", "published as right"],
+  bad: ["✗", "published as wrong"],
+  bare: ["·", "published without a label"],
 };
 
 export function conclusion(first) {
