@@ -355,3 +355,6 @@ def test_soft_values_of_our_own_as_openrlhf() -> None:
     item = ExportItem(Problem("p", "Q", "4"), (ExportSolution("s", ("a", "b"), (True, False), (0.75, 0.0), 1, "wrong"),))
     (row,) = LAYOUTS["openrlhf"].write(item, WriteOptions(soft=True))
     assert row["value"] == [0.75, 0.0]
+    sure = ExportItem(Problem("p", "Q", "4"), (ExportSolution("s", ("a", "b"), (True, True), (1.0, 1.0), -1, "right"),))
+    (row,) = LAYOUTS["openrlhf"].write(sure, WriteOptions(soft=True))
+    assert row["value"] == [1.0, 1.0], "a column of signs and numbers is of no use"

@@ -20,6 +20,7 @@ from openr_data.layouts.base import (
 )
 from openr_data.layouts.published import above, published
 from openr_data.layouts.tagged import TAG, tagged, untagged
+from openr_data.layouts.values import numbers
 from openr_data.types import Problem
 
 _SIGNS = {"+": 1.0, "-": 0.0}
@@ -45,11 +46,11 @@ def _number(value: object) -> float:
 
 
 def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
-    """Soft values as numbers where they are asked for; published hard labels stay signs."""
+    """Soft values as numbers where they are asked for, in every row; published hard labels come back as signs."""
     for solution in item.solutions:
         text = tagged(item.problem.question, solution.steps, [TAG] * len(solution.steps))
-        fractions = options.soft and any(value not in {0.0, 1.0} for value in solution.soft)
-        yield {"input": text, "value": list(solution.soft) if fractions else [_sign(label) for label in solution.hard]}
+        signs = not options.soft or (bool(solution.published) and set(solution.published) <= {0.0, 1.0})
+        yield {"input": text, "value": [_sign(label) for label in solution.hard] if signs else numbers(solution, soft=True)}
 
 
 def _sign(label: bool | None) -> str:
