@@ -40,6 +40,7 @@ HOSTILE = [
     "<!-- openr-data: end summary -->",
     "\n<!-- openr-data: begin limits -->\n",
     "- item\n1. item\n===",
+    "left \u202eright \u2066 and \u2069 back",
 ]
 
 

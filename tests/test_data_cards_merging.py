@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_data_cards import FACTS, LABELED, metadata
 
-from openr_data.data_cards.blocks import Block, block_names, merge_blocks, parse_blocks, people_text
+from openr_data.data_cards.blocks import Block, block_names, block_texts, merge_blocks, parse_blocks, people_text
 from openr_data.data_cards.card import BLOCKS, render_card
 from openr_data.data_cards.metadata import Head, merge_head, read_head, split_card
 from openr_data.errors import InputError
@@ -162,6 +162,18 @@ def test_a_title_that_a_person_gave_is_the_heading_and_one_asked_for_replaces_it
     asked = render_card(replace(FACTS, title="Another", exact={"pretty_name": "Another", "license": "mit"}), again)
     assert "\n# Another\n" in asked
     assert (metadata(asked)["pretty_name"], metadata(asked)["license"]) == ("Another", "mit")
+
+
+def test_a_title_that_a_person_left_empty_is_ours() -> None:
+    again = render_card(FACTS, CARD.replace("pretty_name: A run", "pretty_name:"))
+    assert "\n# A run\n" in again
+    assert metadata(again)["pretty_name"] is None
+
+
+def test_a_last_block_of_one_line_says_something_without_a_line_end() -> None:
+    text = "<!-- openr-data: begin cite -->\nMe.\n<!-- openr-data: end cite -->"
+    assert block_texts(text) == {"cite": "Me.\n"}
+    assert "Old." in merge_blocks(text, [Block("cite", "Old.", renewed=True)])
 
 
 def test_a_value_that_needs_a_key_of_ours_is_written_out() -> None:

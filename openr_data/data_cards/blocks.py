@@ -40,7 +40,12 @@ class Piece:
 
     @property
     def is_empty(self) -> bool:
-        return self.text.count("\n") <= 2
+        return not self.body.strip()
+
+    @property
+    def body(self) -> str:
+        """What stands between the marks of a block."""
+        return self.text.split("\n", 1)[-1].rsplit("<!-- openr-data: end", 1)[0]
 
 
 def merge_blocks(text: str, blocks: Sequence[Block], *, every: bool = False) -> str:
@@ -75,7 +80,7 @@ def parse_blocks(text: str) -> list[Piece]:
             place, opened = mark.end(), ""
         elif kind == "end" or opened or any(piece.block == name for piece in pieces):
             what = "ends here and is not open" if kind == "end" else "begins inside another one, or a second time"
-            raise InputError(f"the block '{name}' of the card {what} (line {_line(text, mark.start())} below it); {_REMEDY}")
+            raise InputError(f"the block '{name}' of the card {what} ({_line(text, mark.start())}); {_REMEDY}")
         else:
             pieces.append(Piece(text[place : mark.start()]))
             place, opened = mark.start(), name if kind == "begin" else ""
@@ -94,12 +99,8 @@ def block_names(text: str) -> list[str]:
 
 def block_texts(text: str) -> dict[str, str]:
     """The generated text of every block that stands there and says something, by its name."""
-    found = {piece.block: piece for piece in parse_blocks(text) if piece.block not in {"", _LIST}}
-    return {
-        name: piece.text.split("\n", 1)[1].rsplit("<!-- openr-data: end", 1)[0]
-        for name, piece in found.items()
-        if not piece.is_empty
-    }
+    found = (piece for piece in parse_blocks(text) if piece.block not in {"", _LIST})
+    return {piece.block: piece.body for piece in found if not piece.is_empty}
 
 
 def people_text(text: str) -> str:
@@ -110,11 +111,11 @@ def people_text(text: str) -> str:
 def _check_marks(text: str, sound: set[int]) -> None:
     for found in _ANY_MARK.finditer(text):
         if found.start() not in sound:
-            raise InputError(f"line {_line(text, found.start())} of the card's text is a broken mark of openr-data; {_REMEDY}")
+            raise InputError(f"{_line(text, found.start())} of the card is a broken mark of openr-data; {_REMEDY}")
 
 
-def _line(text: str, place: int) -> int:
-    return text.count("\n", 0, place) + 1
+def _line(text: str, place: int) -> str:
+    return f"line {text.count(chr(10), 0, place) + 1} below the metadata"
 
 
 def _written(pieces: Sequence[Piece]) -> list[str]:

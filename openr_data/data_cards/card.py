@@ -113,7 +113,7 @@ def render_card(facts: CardFacts, existing: str = "", blocks: Sequence[Block] = 
     head, text = split_card(existing)
     ours = _head(facts)
     merged = merge_head(head, ours)
-    title = read_head(merged)["pretty_name"]
+    title = read_head(merged)["pretty_name"] or facts.title
     written = {block.name: block for block in (*_blocks(facts, str(title)), *blocks)}
     body = merge_blocks(text, [written[name] for name in BLOCKS if name in written], every=every)
     return f"---\n{merged}---\n{body if text else f'{chr(10)}{body}'}"
@@ -128,9 +128,9 @@ def graft_card(card: str, existing: str) -> str:
     keys = dict(read_head(head))
     tags, exact = keys.pop("tags", []), {name: keys.pop(name) for name in _OURS if name in keys}
     merged = merge_head(there, Head(exact, keys, tags))
-    blocks = [Block(name, told) for name, told in block_texts(text).items()]
-    gone = [Block(name, "") for name in BLOCKS if name not in block_texts(text)]
-    merged_text = merge_blocks(body, sorted([*blocks, *gone], key=lambda block: BLOCKS.index(block.name)))
+    told = block_texts(text)
+    blocks = [Block(name, told.get(name, "")) for name in dict.fromkeys((*BLOCKS, *told))]  # a person may have made some
+    merged_text = merge_blocks(body, blocks)
     return f"---\n{merged}---\n{merged_text if body else f'{chr(10)}{merged_text}'}"
 
 

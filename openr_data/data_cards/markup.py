@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|<>~&$@]|:(?=//)|(?<=www)\.)")
 _START = re.compile(r"^(\d*)([-+.)](?=\s|$)|-(?=-+\s*$)|=(?==*\s*$))")
-_BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
+_BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _CODE = re.compile(r"`([A-Za-z0-9_ ./,:=+*()-]{1,60})`")
 _MARK = re.compile(r"<!(?=--\s*openr-data)")
 _LONGEST = 300
@@ -18,7 +18,7 @@ _LONGEST_PROSE = 2000
 
 
 def one_line(value: object, longest: int = _LONGEST) -> str:
-    """Without line breaks and control characters: a line of dashes in a value would end the metadata early."""
+    """Without line breaks, control characters and changes of direction: a line of dashes in a value would end the metadata."""
     text = _BROKEN.sub(" ", str(value)).encode("utf-8", "replace").decode().strip()
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

@@ -155,7 +155,7 @@ def _asked(options: CardOptions, own: _Own) -> Callable[[Statistics], list[Block
 
     def blocks(counted: Statistics) -> list[Block]:
         found = own.blocks.get("contamination", "")
-        kept = found if found != STALE and not counted.overlaps else ""
+        kept = found if found.split() != STALE.split() and not counted.overlaps else ""
         return [Block("contamination", kept or contamination(counted)), *([Block("cite", cited)] if cited else [])]
 
     return blocks
