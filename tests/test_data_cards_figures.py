@@ -59,15 +59,15 @@ def test_captions_say_what_is_to_be_seen() -> None:
         "Answers: 37.5 % right, 62.5 % wrong; solutions: 37.5 % no error, 50.0 % first error found, 12.5 % undecided; "
         "steps: 67.5 % right, 22.5 % wrong, 10.0 % no label."
     )
-    # Errors at steps 1, 3, 3, 5: half of the four are counted at step 3; one of four lies in the first half of its solution.
+    # Errors at steps 1, 3, 3, 5: half of the four are counted at step 3; one of four ends before the middle of its solution.
     assert said["first-errors"] == (
-        "Half of the 4 first errors stand at step 3 or before it, and 25.0 % of them in the first half of the solution."
+        "Half of the 4 first errors stand at step 3 or before it, and 25.0 % of them end before the middle of the solution."
     )
     assert said["step-values"] == "30.0 % of the 10 values read as stopped are below 0.1 and 50.0 % are 0.9 or more."
     assert said["value-by-place"] == "The mean value goes from 0.75 in the first steps to 0.50 in the last."
     assert said["steps-per-solution"] == "A solution has 5.0 steps on average; nine in ten have at most 6, the longest 6."
     assert said["pass-rates"] == (
-        "The policy is right less than 10 % of the time on 20.0 % of the 5 problems, and 90 % or more on 80.0 %."
+        "Less than 10 % of the answers are right on 20.0 % of the 5 problems, and 90 % or more on 80.0 %."
     )
 
 
@@ -149,7 +149,7 @@ def test_a_figure_is_shown_with_its_text_escaped() -> None:
 def test_key_numbers_by_hand() -> None:
     text = key_numbers(COUNTED)
     for line in (
-        "| Problems | 10, of them 3 without labels (2 too\\_easy, 1 too\\_hard) |",
+        "| Problems | 10, of them 3 not searched (2 too\\_easy, 1 too\\_hard) |",
         "| Steps with a hard label | 36 (90.0 %) |",
         "| Of these right, wrong | 75.0 %, 25.0 % |",
         "| Solutions with a first error | 4 (50.0 %) |",
@@ -169,6 +169,7 @@ def test_costs_by_hand() -> None:
 
 def test_quality_says_when_there_is_nothing_to_compare() -> None:
     text = quality(COUNTED)
+    assert "| Given solutions with a wrong answer | 5 |\n" in text
     assert "| First error decided | 4 (80.0 %) |\n" in text
     assert "| First error exactly right | 50.0 % |\n" in text
     assert "| Recall of the steps called wrong | nothing to compare |\n" in text

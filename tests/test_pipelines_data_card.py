@@ -19,6 +19,7 @@ from test_pipelines_stage import SAMPLING, config, data_bytes, labels, write_pro
 from openr_data.data_cards.blocks import block_names, block_texts, people_text
 from openr_data.data_cards.card import CardSplit, CardTable, graft_card
 from openr_data.data_cards.metadata import split_card
+from openr_data.data_cards.provenance import sources
 from openr_data.data_cards.statistics import Statistics
 from openr_data.engines import EngineSpec
 from openr_data.errors import InputError, RunDirError, UsageError
@@ -179,7 +180,9 @@ def test_numbers_say_that_they_are_old_when_the_data_has_changed(tmp_path: Path)
     said = block_texts(body(tmp_path / "run"))
     assert said["numbers"] == said["figures"] == STALE
     assert body(tmp_path / "run").replace("\r\n", "\n").endswith(NOTE.replace("\r\n", "\n"))
-    assert STALE not in write_data_card(tmp_path / "run").text
+    readme = tmp_path / "run" / "README.md"
+    readme.write_bytes(readme.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))  # saved by an editor of Windows
+    assert STALE.strip() not in write_data_card(tmp_path / "run").text
 
 
 def test_a_card_that_cannot_be_read_does_not_fail_a_run_and_is_left_as_it_is(tmp_path: Path) -> None:
@@ -306,6 +309,7 @@ def test_an_imported_run_says_whose_the_labels_are_and_how_they_were_read(tmp_pa
     said = block_texts(split_card(card)[1])
     assert automatic == {name: said[name] for name in automatic}
     assert metadata(card)["annotations_creators"] == ["found"]
+    assert metadata(card)["tags"] == ["math", "process-supervision", "prm"]
     assert "The labels are not ours: they were published in the layout `processbench`." in said["labels"]
     assert "experts marked the first wrong step" in said["labels"]
     assert "neutral" not in said["labels"]
@@ -370,3 +374,18 @@ def test_a_card_made_elsewhere_is_grafted_onto_one_that_people_wrote_in(run: Pat
     assert (metadata(grafted)["license"], metadata(grafted)["pretty_name"]) == ("mit", "My Step labels by OmegaPRM")
     assert split_card(grafted)[1] == split_card(card)[1] + NOTE
     assert graft_card(card, "") == card
+
+
+def test_a_licence_is_told_with_the_name_that_it_hangs_on() -> None:
+    told = sources({"math": 3, "mine": 1}, [], {}, "math.jsonl", "")
+    assert "| math | 3 | mit | if it is MATH: github.com/hendrycks/math, LICENSE |\n" in told
+    assert "| mine | 1 | not stated | nothing is known here of this source |\n" in told
+    assert "or else by its file; whether it is what it is called was not checked." in told
+
+
+def test_a_block_that_a_person_made_is_grafted_like_any_other(run: Path) -> None:
+    add(run, "<!-- openr-data: begin mine -->\nHello.\n<!-- openr-data: end mine -->\n")
+    card = write_data_card(run).text
+    assert block_texts(split_card(card)[1])["mine"] == "Hello.\n"
+    assert block_texts(split_card(graft_card(card, ""))[1])["mine"] == "Hello.\n"
+    assert graft_card(card, card) == card

@@ -151,7 +151,7 @@ def _first_errors(counted: Statistics) -> Figure | None:
     caption = f"Half of the {number(whole)} first errors stand at step {middle + 1} or before it"
     if counted.first_error_place:
         early = _below(counted.first_error_place, 0.5)
-        caption += f", and {share(early, counted.first_error_place.total)} of them in the first half of the solution"
+        caption += f", and {share(early, counted.first_error_place.total)} of them end before the middle of the solution"
     alt = "Histograms of the step of the first error and of its place in the solution"
     return _made("first-errors", canvas, "First errors", alt, f"{caption}.")
 
@@ -225,7 +225,7 @@ def _pass_rates(counted: Statistics) -> Figure | None:
     _whole_ticks(axes, "y")
     low, high = rates.counts[0], rates.counts[-1]
     caption = (
-        f"The policy is right less than {100 * rates.edges[1]:.0f} % of the time on {share(low, rates.total)} of the "
+        f"Less than {100 * rates.edges[1]:.0f} % of the answers are right on {share(low, rates.total)} of the "
         f"{number(rates.total)} problems, and {100 * rates.edges[-2]:.0f} % or more on {share(high, rates.total)}."
     )
     return _made("pass-rates", canvas, "Pass rates", "Histogram of pass rates over problems", caption)

@@ -52,7 +52,7 @@ _LAYOUTS: Mapping[str, Licence] = {"prm800k": _PRM800K, "processbench": _BENCH, 
 
 
 def licence_of(source: str) -> Licence | None:
-    """Of a source by its name in the rows, or on the Hub; `None` where nothing is known. A file's name proves nothing.
+    """Of a source by its name in the rows, on the Hub, or of its file; `None` where nothing is known. A name proves nothing.
 
     >>> licence_of("openai/gsm8k").licence, licence_of("my_gsm8k.jsonl")
     ('mit', None)

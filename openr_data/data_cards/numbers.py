@@ -53,7 +53,7 @@ def _sizes(counted: Statistics) -> list[Row]:
     rows = [
         (
             "Problems",
-            number(counted.problems) + (f", of them {number(skipped)} without labels ({_few(counted.skipped)})" * bool(skipped)),
+            number(counted.problems) + (f", of them {number(skipped)} not searched ({_few(counted.skipped)})" * bool(skipped)),
         )
     ]
     rows += [("Solutions", number(counted.solutions)), ("Steps", number(counted.steps))]
@@ -104,11 +104,11 @@ def _few(counts: Mapping[str, int]) -> str:
 
 def _against(found: OracleQuality) -> str:
     told = (
-        "The problems have an exact oracle, which knows the first wrong step of every solution. "
-        "The labels of solutions with a wrong answer, against it:"
+        "The problems have an exact oracle: it knows the first step after which exact work no longer reaches the answer, as "
+        "rollouts see it. The labels of the given solutions with a wrong answer, against it:"
     )
     rows = [
-        ("Solutions with a wrong answer", number(found.solutions)),
+        ("Given solutions with a wrong answer", number(found.solutions)),
         ("First error decided", f"{number(found.decided)} ({share(found.decided, found.solutions)})"),
         ("First error exactly right", _percent(found.exact)),
         ("First error too early", _percent(found.early)),
@@ -131,9 +131,7 @@ def _overlaps(overlaps: Sequence[Overlap]) -> str:
         (each.benchmark, number(each.questions), number(each.exact), number(each.overlapping), _sample(each)) for each in overlaps
     ]
     first = overlaps[0]
-    told = (
-        f"A problem overlaps when it holds at least {100 * first.threshold:.0f} % of a benchmark question's {first.ngram}-grams."
-    )
+    told = f"A problem overlaps when it holds at least {100 * first.threshold:g} % of a benchmark question's {first.ngram}-grams."
     head = ("Benchmark", "Its questions", "Our problems with the same question", "That overlap", "Such as")
     return f"{told}\n\n{table(head, rows)}"
 

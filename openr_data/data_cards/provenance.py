@@ -22,7 +22,7 @@ def sources(problems: Mapping[str, int], layouts: Sequence[str], inputs: Mapping
     told = [
         table(("Source of the problems", "Problems", "Licence", "As stated by"), rows),
         *([f"\nAnd {number(more)} further sources.\n"] if more > 0 else []),
-        "\nA source is taken at its word: its name stands in the rows.\n",
+        "\nA source is named by the rows, or else by its file; whether it is what it is called was not checked.\n",
         *(_published(layout) for layout in layouts),
         "\nWhat was read:\n\n",
         table(("Input", "Read from", "Digest"), [(name, read_from, digest) for name, digest in inputs.items()]),
@@ -40,7 +40,9 @@ def versions(attempts: Sequence[Mapping[str, str]]) -> str:
 
 def _licence(source: str) -> tuple[str, str]:
     known = licence_of(source)
-    return (known.licence, f"{known.title}: {known.where}") if known else (NOT_STATED, "nothing is known here of this source")
+    if known is None:
+        return NOT_STATED, "nothing is known here of this source"
+    return known.licence, f"if it is {known.title}: {known.where}"
 
 
 def _published(layout: str) -> str:

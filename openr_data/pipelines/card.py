@@ -92,8 +92,8 @@ def _subject(config: GenerateConfig | LabelRunConfig) -> tuple[str, str]:
     if isinstance(config, LabelRunConfig):
         method = config.label.method
         name = "the adaptive labeler" if method == "adaptive" else _METHODS[method].split(" (")[0]
-        told = f"made with openr-data by {name}: no person has looked at them."
-        return f"Step labels by {name}", f"Step-by-step solutions with a label for every step, {told}"
+        told = f"whose steps openr-data labelled by {name}: no person has looked at the labels."
+        return f"Step labels by {name}", f"Step-by-step solutions {told}"
     told = "made with openr-data: their answers are graded, their steps have no label yet."
     return "Graded solutions", f"Step-by-step solutions that a language model wrote, {told}"
 

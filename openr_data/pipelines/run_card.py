@@ -129,7 +129,7 @@ def import_words(record: RunRecord) -> Words:
         },
         "how": [
             f"The labels are not ours: they were published in the layout `{layout}`. {_ORIGINS.get(layout, _UNKNOWN_ORIGIN)}",
-            f"The layout: {doc}." if doc else "",
+            f"That layout: {doc}." if doc else "",
             "They were read as they are, and no step was labelled anew. `estimator` says what kind of value stands in `mc`.",
             f"A neutral rating {_NEUTRAL.get(reading.get('neutral', 'good'), 'is kept')}." if layout == "prm800k" else "",
             f"Of soft values, {_AUTHORS if threshold is None else _right(float(threshold))}." if layout in _SOFT else "",
@@ -137,6 +137,7 @@ def import_words(record: RunRecord) -> Words:
         ],
         "limits": ["What the publisher's labels cannot see, these cannot see either.", *_UNGRADED],
         "annotations": "found",
+        "tags": ("math", "process-supervision", "prm"),
     }
 
 
