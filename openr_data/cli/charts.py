@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _BAR = 16
 _ROWS = 10
 _GAP = 3
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def show_charts(console: Console, statistics: Statistics) -> None:
@@ -73,10 +72,11 @@ _COLOURS = {"right": "green", "wrong": "red", "no label": "yellow"}
 
 def _bar(share: float, *, ascii_only: bool) -> str:
     """Something for every share above nothing."""
+    from openr_data.data_cards.report import bar
+
     if ascii_only:
         return "#" * max(round(share * _BAR), share > 0)
-    eighths = max(round(share * _BAR * 8), int(share > 0))
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+    return bar(share, _BAR)
 
 
 def _balance(statistics: Statistics) -> list[tuple[str, int]]:

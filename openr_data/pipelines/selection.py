@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from math import isnan
 from typing import TYPE_CHECKING
 
 from openr_data.errors import UsageError
@@ -56,6 +57,9 @@ class Choice:
         """Raises `UsageError` on a value that does not exist, or on two that contradict each other."""
         _check_names(self)
         low, high = self.min_value, self.max_value
+        for name, value in (("--min-value", low), ("--max-value", high)):
+            if value is not None and isnan(value):
+                raise UsageError(f"{name} is a number, and nan is none")
         if low is not None and high is not None and low > high:
             raise UsageError(f"no value is at least {low:g} (--min-value) and at most {high:g} (--max-value)")
         if self.step < 0 or (self.step and low is None and high is None):
@@ -209,7 +213,7 @@ def _check_names(choice: Choice) -> None:
         if value and value not in known:
             raise UsageError(f"{name} is one of {', '.join(known)}, not '{value}'")
     first = choice.first_error
-    if first and first not in _FIRST_ERRORS and not (first.isascii() and first.isdigit() and 0 < int(first) < 2**31):
+    if first and first not in _FIRST_ERRORS and not (first.isascii() and first.isdigit() and len(first) < 10 and int(first)):
         raise UsageError(f"--first-error is none, undecided, any, or the number of a step from 1, not '{first}'")
 
 
