@@ -210,6 +210,14 @@ def test_files_of_others_are_never_overwritten(run: Path, tmp_path: Path) -> Non
     assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
 
 
+def test_a_detour_leads_to_the_same_folder(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "photo.jpg").write_bytes(b"jpg")
+    with pytest.raises(HubError, match="holds something else"):
+        publish(run, FolderTarget(f"{tmp_path}/nothing/../photos"), options())
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_a_file_that_someone_changed_is_not_replaced_unasked(run: Path, grown: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     publish(run, FolderTarget(str(out)), options())

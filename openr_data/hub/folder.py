@@ -28,6 +28,8 @@ class Folder:
         self.name = cleared(url)
         self._fs, self._root = self._opened(url)
         self._local = "file" in ([self._fs.protocol] if isinstance(self._fs.protocol, str) else self._fs.protocol)
+        if self._local:
+            self._root = os.path.realpath(self._root)  # `new/../folder` is not there before `new` is made, but would be after
 
     def _opened(self, url: str) -> tuple[Any, str]:
         import fsspec  # type: ignore[import-untyped]
