@@ -32,7 +32,7 @@ def test_it_says_where_the_page_is_what_it_holds_and_what_it_leaves_out(
     assert call(monkeypatch, "view", run, "--rollouts", 1) == 0
     said = capsys.readouterr()
     assert f"page       {run / 'view.html'}" in said.out
-    assert "6 problems, 6 solutions, 25 steps, 6 rollouts" in said.out
+    assert "6 problems, 6 solutions, 26 steps, 6 rollouts" in said.out
     assert "left out: the texts of 45 of 51 rollouts" in said.err
 
 

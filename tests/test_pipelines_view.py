@@ -42,7 +42,7 @@ def test_a_page_holds_every_problem_solution_step_and_prefix(run: Path) -> None:
     assert index["problems"]["id"] == ["p</script>/1", "maths", "tree", "dropped", "undecided", "published"]
     assert index["problems"]["skipped"][3] == "too_easy"
     assert index["solutions"]["first"] == [3, -1, 4, -1, None, 1]
-    assert index["solutions"]["levels"] == ["987653", "99999", "-7-10-", "879", "-5", "gb-"]
+    assert index["solutions"]["levels"] == ["987653", "999999", "-7-10-", "879", "-5", "gb-"]
     assert index["solutions"]["lowest"] == [0.375, 1.0, 0.0, 0.75, 0.5, None]
     assert index["problems"]["start"] == [0, 1, 2, 4, 4, 5]
     assert index["statistics"]["first_errors"] == {"3": 1, "4": 1, "1": 1}

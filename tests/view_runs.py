@@ -44,6 +44,7 @@ MATHS = (
     "\\begin{align*} a &= b \\\\ &= c \\end{align*}",
     "A broken one stays: \\(\\frac{1}{\\) and $\\nosuchcommand{2}$.",
     "So the answer is \\boxed{\\text{even}} $\\mbox{cm}$.",
+    "Then \\$5 of 10\\% is $\\$0.50$.",
 )
 
 
@@ -156,7 +157,7 @@ def _hostile() -> tuple[Problem, Labeling]:
 def _maths() -> tuple[Problem, Labeling]:
     problem = Problem("maths", "Find \\(x\\) with $\\frac{x}{2} = 3$.", "\\frac{12}{2}", "books", "2")
     return problem, Labeling(
-        problem.id, (_labeled(_solution(problem, 0, MATHS, "right"), [(8, 8)] * 5, NO_ERROR, "right_answer"),), ()
+        problem.id, (_labeled(_solution(problem, 0, MATHS, "right"), [(8, 8)] * 6, NO_ERROR, "right_answer"),), ()
     )
 
 

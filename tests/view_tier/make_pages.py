@@ -25,6 +25,8 @@ def main(pages: Path) -> None:
         for run in runs.iterdir():
             limits = ViewLimits(rollouts=6) if run.name == "labeled" else ViewLimits()
             write_view(run, pages / f"{run.name}.html", limits)
+    whole = (pages / "labeled.html").read_text("utf-8")
+    (pages / "cut.html").write_text("\n".join(line for line in whole.split("\n") if 'id="tree-0"' not in line), "utf-8")
 
 
 if __name__ == "__main__":

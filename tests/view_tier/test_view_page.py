@@ -70,6 +70,8 @@ def test_mathematics_is_drawn_and_what_cannot_be_read_stays_as_written(page: Pag
     assert page.js(f"{step}[2].querySelectorAll('math mtr').length") == 2
     assert page.js(f"{step}[3].textContent") == "A broken one stays: \\(\\frac{1}{\\) and $\\nosuchcommand{2}$."
     assert page.js(f"{step}[4].querySelectorAll('math').length") == 2
+    assert page.text(".step:last-child .prose").startswith("Then $5 of 10% is ")
+    assert page.js(f"{step}[5].querySelectorAll('math').length") == 1
     assert page.js("document.querySelectorAll('.reference mfrac, .asked mfrac').length") == 2
     assert page.js(f"{step}[1].querySelector('math').getBoundingClientRect().height") > 30
     page.button("Raw text").click()
@@ -249,6 +251,15 @@ def test_labels_without_values_are_shown_as_labels(page: Page, pages: Path) -> N
     page.open(pages / "labeled.html", "#published")
     assert page.js("[...document.querySelectorAll('.step .mark')].map((each) => each.textContent)") == ["✓", "✗", "·"]
     assert page.all(".detail .chip") == []
+
+
+def test_a_block_that_is_missing_is_told_and_the_rest_goes_on(page: Page, pages: Path) -> None:
+    page.open(pages / "cut.html", "#tree/tree%2F0")
+    page.button("Tree").click()
+    page.wait("document.querySelector('.detail [role=alert]')")
+    assert page.text(".detail [role=alert]") == 'This file is not whole: its block "tree-0" is missing.'
+    page.button("2 solutions").click()
+    page.wait("document.querySelector('.detail .step')")
 
 
 def test_what_is_not_there_is_told(page: Page, pages: Path) -> None:

@@ -5,7 +5,7 @@ import { readOnce } from "./data.js";
 import { ANY, EMPTY, addTexts, narrows, needles, occurring, passingProblems, passingSolutions, ranks, searchTexts, sorted } from "./filters.js";
 import { conclusion, strip, verdictBadge } from "./values.js";
 import { makeTable } from "./table.js";
-import { detailPane, lineOf } from "./detail.js";
+import { detailPane, lineOf, notThere } from "./detail.js";
 
 // `size` is a width in rem, `drop` the order in which columns go where there is little room.
 const COLUMNS = {
@@ -58,8 +58,8 @@ export function browseView(index, opened) {
   }
 
   function refresh() {
-    const among = state.asked && narrows(state.filter, state.asked) ? state.passing : null;
-    state.passing = passingSolutions(index, search, state.filter, among);
+    const earlier = state.asked && narrows(state.filter, state.asked) ? state.asked : null;
+    state.passing = passingSolutions(index, search, state.filter, earlier, earlier && state.passing);
     state.asked = search.complete ? { ...state.filter } : null;
     const problems = passingProblems(index, search, state.filter, state.passing);
     const found = state.rows === "solutions" ? state.passing : problems;
@@ -76,7 +76,7 @@ export function browseView(index, opened) {
     const whole = complete(index, where, state.where);
     state.turn += 1;
     const turn = state.turn;
-    const parts = await detailPane(index, whole, (next) => go(next, true));
+    const parts = await detailPane(index, whole, (next) => go(next, true)).catch((fault) => [notThere(fault)]);
     if (turn !== state.turn) return;
     const same = state.where && state.where.problem === whole.problem;
     const pressed = focusedPlace(detail);

@@ -24,8 +24,12 @@ export async function readOnce(name) {
     block = document.getElementById(name);
   }
   if (!block) throw new Error(`This file is not whole: its block "${name}" is missing.`);
-  const stream = new Blob([bytes(block.textContent)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  try {
+    const stream = new Blob([bytes(block.textContent)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  } catch {
+    throw new Error(`This file is not whole: its block "${name}" cannot be read.`);
+  }
 }
 
 function bytes(text) {

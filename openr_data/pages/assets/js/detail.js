@@ -20,19 +20,24 @@ export function lineOf(index, at) {
 // `go` opens another view of the same problem; `where` is {problem, solution, view}, solution being null where there is none.
 export async function detailPane(index, where, go) {
   const texts = await textsOf(index, where.problem);
-  const tree = where.view === "tree" ? await treeOf(index, where.problem) : null;
+  const tree = where.view === "tree" ? await treeOf(index, where.problem).then((nodes) => nodes && treePane(nodes, index.facts.separator)).catch(notThere) : null;
   const start = index.problems.start[where.problem];
   const count = index.problems.solutions[where.problem];
   const parts = [question(index, where.problem, texts)];
   const skipped = index.problems.skipped[where.problem];
   if (skipped) parts.push(el("p", { class: "notice" }, `The labeler dropped this problem: ${skipped.replaceAll("_", " ")}.`));
   if (index.problems.nodes[where.problem]) parts.push(views(index, where, count, go));
-  if (tree) parts.push(treePane(tree, index.facts.separator));
+  if (tree) parts.push(tree);
   else if (where.solution !== null) {
     if (count > 1) parts.push(...[chooser(index, start, count, where, go)].flat());
     parts.push(solutionPane(lineOf(index, where.solution), texts.solutions[where.solution - start]));
   } else if (!count) parts.push(el("p", { class: "muted" }, "This problem has no solution in the run."));
   return parts;
+}
+
+// In place of what stands in a block that cannot be read.
+export function notThere(fault) {
+  return el("p", { class: "notice", role: "alert" }, fault.message);
 }
 
 function question(index, problem, texts) {

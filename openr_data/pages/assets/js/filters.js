@@ -45,12 +45,14 @@ export function addTexts(search, index, problem, texts) {
   });
 }
 
-// Indices of the solutions that pass, in their order. `among` are those that a weaker filter let pass.
-export function passingSolutions(index, search, filter, among = null) {
+// Indices of the solutions that pass, in their order. `earlier` is a weaker filter, and `among` are those that it let pass.
+export function passingSolutions(index, search, filter, earlier = null, among = null) {
   const { solutions, problems } = index;
   const tests = [...solutionTests(solutions, filter), ...problemTests(problems, filter).map((test) => (at) => test(solutions.problem[at]))];
   const found = [];
-  const asked = needles(filter.text).map((needle) => [needle, search.problems.map((text) => text.includes(needle))]);
+  const known = earlier ? needles(earlier.text) : [];
+  const fresh = needles(filter.text).filter((needle) => !known.includes(needle));
+  const asked = fresh.map((needle) => [needle, search.problems.map((text) => text.includes(needle))]);
   const count = among ? among.length : solutions.id.length;
   for (let place = 0; place < count; place += 1) {
     const at = among ? among[place] : place;

@@ -30,7 +30,8 @@ export function prose(text, className = "prose") {
 function draw(box, parts) {
   parts.forEach(([kind, source, body], at) => {
     if (kind !== "text") return box.append(formula(kind, source, body));
-    const left = parts[at - 1]?.[0] === "block" ? source.replace(/^[ \t]*\n\s*/, "") : source;
+    const said = source.replace(/\\([$%])/g, "$1"); // so LaTeX writes money and percents outside of formulas too
+    const left = parts[at - 1]?.[0] === "block" ? said.replace(/^[ \t]*\n\s*/, "") : said;
     return box.append(parts[at + 1]?.[0] === "block" ? withoutLastBreak(left) : left);
   });
 }
