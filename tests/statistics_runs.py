@@ -22,6 +22,9 @@ IMPORT = ("labeled", "problems")
 GENERATE = ("solutions", "problems")
 
 
+_OTHER_SCALES = ("advantage", "rating", "progress")
+
+
 def write_labels(path: Path, items: Sequence[tuple[Problem, Labeling]], tables: tuple[str, ...] = LABEL, **options: Any) -> Path:
     rows = [{name: table for name, table in labeling_tables(*item).items() if name in tables} for item in items]
     return _write(path, rows, tables, **options)
@@ -77,7 +80,12 @@ def plain_count(path: Path) -> dict[str, Any]:
             _tenth(one.first_error, len(one.labels)) for one in labeled if one.first_error is not None and one.first_error >= 0
         ],
         "values": [(e.estimator, e.value) for one in labeled for e in one.estimates if e],
-        "value_by_place": [(_tenth(i, len(one.labels)), e.value) for one in labeled for i, e in enumerate(one.estimates) if e],
+        "value_by_place": [
+            (_tenth(i, len(one.labels)), e.value)
+            for one in labeled
+            for i, e in enumerate(one.estimates)
+            if e and e.estimator not in _OTHER_SCALES
+        ],
         "lengths": sorted(len(one.steps) for one in solutions),
         "tokens": sorted(one.tokens for one in solutions if one.tokens),
         "characters": sorted(sum(map(len, one.steps)) for one in solutions),

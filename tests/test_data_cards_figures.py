@@ -164,7 +164,7 @@ def test_costs_by_hand() -> None:
     text = costs(COUNTED)
     assert "| Completions drawn | 72 | 2 |\n" in text
     assert "| Generated tokens | 3,600 | 100 |\n" in text
-    assert "| Wall-clock time | 30 min | 50 s |\n" in text
+    assert "| Time of all attempts and parts | 30 min | 50 s |\n" in text
 
 
 def test_quality_says_when_there_is_nothing_to_compare() -> None:

@@ -115,6 +115,25 @@ def test_strict_ends_at_the_first_bad_row(tmp_path: Path) -> None:
         imported(path, tmp_path / "run", strict=True)
 
 
+def test_what_came_to_nothing_leaves_the_directory_free(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "bench.jsonl", [BENCH[0], {**BENCH[1], "label": 9}])
+    with pytest.raises(InputError, match=r"no row of"):
+        imported(path, tmp_path / "run", "prm800k")
+    with pytest.raises(InputError, match=r"line 2"):
+        imported(path, tmp_path / "run", strict=True)
+    assert imported(path, tmp_path / "run").used == 1
+
+
+def test_a_run_is_not_imported_and_options_that_say_nothing_are_refused(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "bench.jsonl", BENCH)
+    for reading, name in ((ReadOptions(threshold=0.5), "--threshold"), (ReadOptions(neutral="bad"), "--neutral")):
+        with pytest.raises(UsageError, match=rf"{name} says nothing to the layout processbench"):
+            imported(path, tmp_path / "run", reading=reading)
+    imported(path, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"is a run of openr-data already"):
+        imported(tmp_path / "run", tmp_path / "again")
+
+
 def test_an_unknown_layout_is_told_with_the_known_ones(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "odd.jsonl", [{"prompt\x1b": 1}])
     with pytest.raises(InputError, match=r"is of no layout that is known here; columns seen: prompt\\x1b; name it with --format"):
@@ -143,8 +162,8 @@ def test_a_run_that_is_there_is_refused_and_resumed_only_as_itself(tmp_path: Pat
         imported(path, tmp_path / "run")
     imported(path, tmp_path / "run", mode="resume")
     assert data_digests(tmp_path / "run") == before
-    with pytest.raises(RunDirError, match=r"written by a different run: config.run.reading.neutral \('good', now 'bad'\)"):
-        imported(path, tmp_path / "run", mode="resume", reading=ReadOptions(neutral="bad"))
+    with pytest.raises(RunDirError, match=r"written by a different run: config.run.source.limit \(0, now 3\)"):
+        imported(path, tmp_path / "run", mode="resume", limit=3)
     assert data_digests(tmp_path / "run") == before
 
 

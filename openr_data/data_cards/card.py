@@ -100,6 +100,7 @@ class CardFacts:
     prompts: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
     annotations: str = "machine-generated"
+    language: Sequence[str] = ("en",)
     location: str = "PATH"
     exact: Mapping[str, Any] = field(default_factory=dict)
     usual: Mapping[str, Any] = field(default_factory=dict)
@@ -173,7 +174,7 @@ def _head(facts: CardFacts) -> Head:
         "configs": [_config(each, main=each is facts.tables[0]) for each in shown],
     }
     usual = {
-        "language": ["en"],
+        **({"language": list(facts.language)} if facts.language else {}),
         "pretty_name": one_line(facts.title),
         "task_categories": ["text-generation"],
         "annotations_creators": [facts.annotations],

@@ -40,7 +40,7 @@ def costs(counted: Statistics) -> str:
         return ""
     amounts = (("Completions drawn", cost.rollouts), ("Generated tokens", cost.tokens))
     rows = [(name, number(amount), _each(cost.per_step(amount))) for name, amount in amounts]
-    rows.append(("Wall-clock time", _time(cost.hours), _time(cost.per_step(cost.hours))))
+    rows.append(("Time of all attempts and parts", _time(cost.hours), _time(cost.per_step(cost.hours))))
     return "## Cost\n\n" + table(("Amount", "The whole run", "Per labelled step"), rows) + _SHARED
 
 

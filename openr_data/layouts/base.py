@@ -107,6 +107,7 @@ class Layout:
     cannot hold raises `LayoutFault` (`write` is then called without it, and it is counted with its reason).
     `per_problem`: one row holds all solutions of a problem; else one row is one solution. `labels`: the readings of labels that
     the layout can hold, the usual one first; `measured`: values of measured steps only, and nothing of the others.
+    `options`: which of the `ReadOptions` say something to its rows.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Layout:
     matches: Callable[[ForeignRow], bool]
     per_problem: bool = False
     labels: tuple[Labels, ...] = ("hard",)
+    options: tuple[str, ...] = ()
 
 
 def text_of(row: ForeignRow, name: str) -> str:

@@ -105,4 +105,5 @@ MATH_APS = Layout(
     matches,
     per_problem=True,
     labels=("measured",),
+    options=("threshold",),
 )

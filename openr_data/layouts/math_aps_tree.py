@@ -141,4 +141,5 @@ MATH_APS_TREE = Layout(
     matches,
     per_problem=True,
     labels=("measured",),
+    options=("threshold",),
 )

@@ -71,4 +71,5 @@ OPENRLHF = Layout(
     write,
     matches,
     labels=("hard", "soft"),
+    options=("threshold",),
 )

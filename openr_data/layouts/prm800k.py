@@ -162,4 +162,5 @@ PRM800K = Layout(
     write,
     matches,
     per_problem=True,
+    options=("neutral", "keep_excluded"),
 )

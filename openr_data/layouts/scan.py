@@ -57,5 +57,6 @@ SCAN = Layout(
     write,
     matches,
     labels=("soft", "hard"),
+    options=("threshold",),
 )
 ARROW = ArrowLayout(SCAN, schema, columns)

@@ -88,5 +88,6 @@ TRL = Layout(
     write,
     matches,
     labels=("hard", "soft"),
+    options=("threshold",),
 )
 ARROW = ArrowLayout(TRL, schema, columns)

@@ -130,13 +130,15 @@ def import_words(record: RunRecord) -> Words:
         "how": [
             f"The labels are not ours: they were published in the layout `{layout}`. {_ORIGINS.get(layout, _UNKNOWN_ORIGIN)}",
             f"That layout: {doc}." if doc else "",
-            "They were read as they are, and no step was labelled anew. `estimator` says what kind of value stands in `mc`.",
+            "They were read as they are, and no step was labelled anew.",
+            "`estimator` says what kind of value stands in `mc`.",
             f"A neutral rating {_NEUTRAL.get(reading.get('neutral', 'good'), 'is kept')}." if layout == "prm800k" else "",
             f"Of soft values, {_AUTHORS if threshold is None else _right(float(threshold))}." if layout in _SOFT else "",
             f"Rows that the publisher sets aside, such as quality control, were {kept}.",
         ],
         "limits": ["What the publisher's labels cannot see, these cannot see either.", *_UNGRADED],
         "annotations": "found",
+        "language": (),
         "tags": ("math", "process-supervision", "prm"),
     }
 

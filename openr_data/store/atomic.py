@@ -17,15 +17,16 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAME
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` on `path` (a full disk, a read-only one) into a `StorageError` that says what to do."""
+def storage_errors(path: Path, again: str = "run again with --resume") -> Iterator[None]:
+    """Turn an `OSError` on `path` (a full disk, a read-only one) into a `StorageError` that says what to do.
+
+    `again`: how the command goes on once there is room.
+    """
     try:
         yield
     except OSError as fault:
         reason = fault.strerror or str(fault)
-        remedy = (
-            "choose a directory you may write to" if fault.errno in _FORBIDDEN else "free the disk and run again with --resume"
-        )
+        remedy = "choose a directory you may write to" if fault.errno in _FORBIDDEN else f"free the disk and {again}"
         raise StorageError(f"{path} could not be written ({reason}); {remedy}") from fault
 
 

@@ -5,6 +5,7 @@ What a kill leaves is whole shards and no journal of the rest; the same run, ope
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,13 @@ from openr_data.store.lock import DirectoryLock
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.manifest import TableSize
 from openr_data.store.notes import NoteFile
+from openr_data.store.run_record import NAME as RUN
 from openr_data.store.run_record import RunIdentity, RunRecord
 
 if TYPE_CHECKING:
     from openr_data.store.shards import ShardWriter
+
+_REJECTS = "rejects.jsonl"
 
 
 @contextmanager
@@ -38,6 +42,8 @@ def open_bulk(
             yield run
         except BaseException as fault:
             run.leave("interrupted" if isinstance(fault, KeyboardInterrupt) else "failed")
+            if mode == "new" and run.empty:
+                run.withdraw()
             raise
         run.leave("interrupted")
 
@@ -49,7 +55,7 @@ class BulkRun:
         self.path, self.identity = path, identity
         self.record: RunRecord = opened.record
         self._manifest = opened.manifest
-        self._rejects = NoteFile(path / "rejects.jsonl")
+        self._rejects = NoteFile(path / _REJECTS)
         self._writer: ShardWriter | None = None
         self._items = 0
         self._began, self._closed = time.monotonic(), False
@@ -62,6 +68,17 @@ class BulkRun:
     def finished(self) -> bool:
         """Was every item sealed before?"""
         return self.record.items is not None
+
+    @property
+    def empty(self) -> bool:
+        """Is no shard sealed?"""
+        return not self._manifest.shards
+
+    def withdraw(self) -> None:
+        """Take back a run that has begun and holds nothing: the next one may begin in this directory."""
+        for name in (RUN, MANIFEST, _REJECTS):
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / "data", ignore_errors=True)
 
     def add(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """The rows of the next item."""

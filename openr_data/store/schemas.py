@@ -61,7 +61,7 @@ _SPECS = (
             _ITEM,
             Column("problem_id", "string", "Unique within a source."),
             Column("question", "string", "The question as it was asked."),
-            Column("answer", "string", "The reference answer. It was never shown to the policy."),
+            Column("answer", "string", "The reference answer, where there is one. No policy of ours is shown it."),
             Column("source", "string", "Where the problem comes from."),
             Column("difficulty", "string", "Level in its source, where it has one."),
             Column("metadata", "string", "Further fields of the source: a JSON object of strings."),
@@ -84,7 +84,7 @@ _SPECS = (
     ),
     TableSpec(
         "labeled",
-        "Solutions with a label per step: the counts that were measured, and readings of them.",
+        "Solutions with a label per step: counts where they were measured, and readings of them.",
         (
             _ITEM,
             _PROBLEM,

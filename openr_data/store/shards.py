@@ -18,7 +18,7 @@ from openr_data.store.schemas import TABLES, arrow_schema
 
 _GROUP_ROWS = 1000
 _GROUP_CHARS = 16 << 20
-_CHUNKING: Any = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
+CHUNKING: Any = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 """Content-defined chunking with the numbers of the `datasets` library: a later upload sends only what changed."""
 
 
@@ -93,7 +93,7 @@ class _TableWriter:
             self._schema,
             compression="zstd",
             compression_level=3,
-            use_content_defined_chunking=_CHUNKING,
+            use_content_defined_chunking=CHUNKING,
             write_page_index=True,
             write_page_checksum=True,
         )
@@ -126,7 +126,7 @@ class _TableWriter:
         """Close, read back with page checksums, and describe the file (which still has its partial name)."""
         self._flush()
         with storage_errors(self.path):
-            self._writer.add_key_value_metadata({"content_defined_chunking": json.dumps(_CHUNKING)})
+            self._writer.add_key_value_metadata({"content_defined_chunking": json.dumps(CHUNKING)})
             self._writer.close()
             self._sink.flush()
             self._sink.close()

@@ -20,8 +20,10 @@ from openr_data.store.atomic import file_digest, storage_errors, sync_file
 from openr_data.store.manifest import Shard
 from openr_data.store.read import RunReader
 from openr_data.store.schemas import arrow_schema
-from openr_data.store.shards import _CHUNKING as CHUNKING
+from openr_data.store.shards import CHUNKING
 from openr_data.store.shards import damage
+
+_AGAIN = "run the same command again"
 
 _BATCH_ROWS = 1000
 _GROUP_ROWS = 10_000
@@ -161,7 +163,7 @@ class _SplitWriter:
         fault = damage(partial, rows, 0, 1 << 62)
         if fault:
             raise StorageError(f"{path} does not read back as it was written ({fault}); check the disk")
-        with storage_errors(path):
+        with storage_errors(path, _AGAIN):
             sync_file(partial)
             partial.replace(path)
             size = path.stat().st_size
@@ -172,7 +174,7 @@ class _SplitWriter:
 class _File:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.rows, self.arrow_bytes, self._chunks = path, 0, 0, 0
-        with storage_errors(path):
+        with storage_errors(path, _AGAIN):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sink = path.open("wb")
         options: dict[str, Any] = {
@@ -187,14 +189,14 @@ class _File:
         return int(self._sink.tell()) + _CHUNK * self._chunks
 
     def write(self, group: pa.Table) -> None:
-        with storage_errors(self.path):
+        with storage_errors(self.path, _AGAIN):
             self._writer.write_table(group, row_group_size=group.num_rows)
         self.rows += group.num_rows
         self.arrow_bytes += group.nbytes
         self._chunks += group.num_columns
 
     def close(self) -> None:
-        with storage_errors(self.path):
+        with storage_errors(self.path, _AGAIN):
             self._writer.add_key_value_metadata({"content_defined_chunking": json.dumps(CHUNKING)})
             self._writer.close()
             self._sink.flush()

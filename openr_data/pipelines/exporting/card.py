@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from openr_data.data_cards.card import CardFacts, CardSplit, CardTable, render_card
@@ -10,6 +11,7 @@ from openr_data.pipelines.exporting.config import ExportConfig, ExportSummary
 from openr_data.pipelines.run_card import recorded_words
 from openr_data.pipelines.splits import NAMES
 from openr_data.store.read import RunReader
+from openr_data.store.schemas import TABLES
 
 _TRL_SOFT = (
     "TRL's PRMTrainer (up to 1.13) takes int(label): of soft labels it sees only whether they are 1. Turn them into true and "
@@ -21,6 +23,7 @@ _PAIRS = {
     "its end.",
 }
 _ROLLOUTS = "Right rollouts that go on exactly where a first wrong step stands are chosen, too; no step of theirs was labelled."
+_NAMED = re.compile(r"`(\w+)`")
 _COLUMNS = {
     "prompt": "The question; of preference pairs also the steps that both share.",
     "question": "The question.",
@@ -57,10 +60,16 @@ def export_card(
     words = recorded_words(reader.record)
     title = f"{words['title']}, as {config.format}" if not summary.faithful else str(words["title"])
     settings = {**words["settings"], "exported from run": reader.record.digest[:16], **_settings(config, summary)}
-    how = [*filter(None, words["how"]), *_how(config, summary, rollouts=rollouts)]
-    return render_card(
-        CardFacts(tables=[table], counts=_counts(summary), **{**words, "title": title, "settings": settings, "how": how})
-    )
+    columns = {str(feature["name"]) for feature in features}
+    how = [*_true_of(columns, words["how"]), *_how(config, summary, rollouts=rollouts)]
+    said = {**words, "title": title, "settings": settings, "how": how, "limits": _true_of(columns, words["limits"])}
+    return render_card(CardFacts(tables=[table], counts=_counts(summary), **said))
+
+
+def _true_of(columns: Set[str], sentences: Sequence[str]) -> list[str]:
+    """The sentences about the run that hold of these rows, too: none of them speaks of a column that was not exported."""
+    own = {name for name in TABLES["labeled"].names if name not in columns}
+    return [each for each in sentences if each and not own.intersection(_NAMED.findall(each))]
 
 
 def _split(name: str, summary: ExportSummary) -> CardSplit | None:

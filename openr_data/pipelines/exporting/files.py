@@ -17,7 +17,7 @@ from openr_data.pipelines.exporting.config import ExportFile
 from openr_data.pipelines.exporting.features import RowTypes, features
 from openr_data.pipelines.splits import NAMES
 from openr_data.store.atomic import file_digest, sync_file
-from openr_data.store.shards import _CHUNKING as CHUNKING
+from openr_data.store.shards import CHUNKING
 
 _GROUP_ROWS = 10_000
 _GROUP_BYTES = 16 << 20

@@ -16,6 +16,7 @@ from openr_data.problems.digests import DigestTable, digest, question_digest
 from openr_data.problems.reader import row_groups
 from openr_data.problems.reject import excerpt, printable
 from openr_data.problems.rows import Number, Row
+from openr_data.store.run_record import NAME as RUN
 from openr_data.types import LabeledSolution, Problem
 
 MAX_GROUP = 1024
@@ -37,6 +38,8 @@ def choose_layout(source: ProblemSource, name: str) -> Layout:
 
     Raises `UsageError` for an unknown name, and `InputError` where the rows look like none, or like several.
     """
+    if (source.path / RUN).is_file():
+        raise UsageError(f"{source.location} is a run of openr-data already: inspect, export and all other commands take it")
     if name != "auto":
         if name not in LAYOUTS:
             raise UsageError(f"--format is auto or one of {', '.join(LAYOUTS)}, not '{name}'")

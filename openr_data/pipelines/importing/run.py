@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from openr_data.errors import InputError
+from openr_data.errors import InputError, UsageError
 from openr_data.layouts import LAYOUTS
-from openr_data.layouts.base import ReadOptions
+from openr_data.layouts.base import Layout, ReadOptions
 from openr_data.pipelines.admission import portable
 from openr_data.pipelines.importing.rows import ImportItem, choose_layout, read_items
 from openr_data.pipelines.progress import Report, Snapshot, silent
@@ -67,6 +67,7 @@ def import_file(
     Raises `InputError`, `UsageError`, `RunDirError`, `StorageError`.
     """
     layout = choose_layout(config.source, config.format)
+    _check_options(config.reading, layout)
     if config.format != layout.name:
         on_layout(layout.name)
     config = ImportConfig(config.source, layout.name, config.reading, config.shard_size)
@@ -91,6 +92,13 @@ def import_file(
             )
         )
     return count.summary(out, layout.name)
+
+
+def _check_options(reading: ReadOptions, layout: Layout) -> None:
+    usual = ReadOptions()
+    for name in ("neutral", "threshold", "keep_excluded"):
+        if getattr(reading, name) != getattr(usual, name) and name not in layout.options:
+            raise UsageError(f"--{name.replace('_', '-')} says nothing to the layout {layout.name}: leave it out")
 
 
 def _identity(config: ImportConfig) -> RunIdentity:
