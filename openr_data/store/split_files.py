@@ -20,8 +20,7 @@ from openr_data.store.atomic import file_digest, storage_errors, sync_file
 from openr_data.store.manifest import Shard
 from openr_data.store.read import RunReader
 from openr_data.store.schemas import arrow_schema
-from openr_data.store.shards import CHUNKING
-from openr_data.store.shards import damage
+from openr_data.store.shards import CHUNKING, damage
 
 _AGAIN = "run the same command again"
 
