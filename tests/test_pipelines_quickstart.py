@@ -36,4 +36,4 @@ def test_the_comparison_is_about_given_wrong_solutions_and_the_cost_about_all_la
     shown = re.findall(r"\]\((figures/[a-z-]+\.png)\)", card)
     assert len(shown) == 6
     assert all((tmp_path / "omegaprm" / name).is_file() for name in shown)
-    assert f"| Solutions with a wrong answer | {by_method['omegaprm'].wrong.solutions} |" in card
+    assert f"| Given solutions with a wrong answer | {by_method['omegaprm'].wrong.solutions} |" in card
