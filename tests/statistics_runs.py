@@ -59,6 +59,7 @@ def plain_count(path: Path) -> dict[str, Any]:
     solutions = [one.solution for one in labeled] or [one for item in items for one in item.solutions]
     hard = [label for one in labeled for label in one.hard_labels] or [None for one in solutions for _ in one.steps]
     firsts = [one.first_error for one in labeled]
+    kinds = {each.estimator for one in labeled for each in one.estimates if each}
     rollouts = [r for item in items for each in item.nodes for r in each.rollouts]
     graded = [each.verdict for each in (rollouts if "rollouts" in RunReader.open(path).manifest.tables else solutions)]
     return {
@@ -84,7 +85,7 @@ def plain_count(path: Path) -> dict[str, Any]:
             (_tenth(i, len(one.labels)), e.value)
             for one in labeled
             for i, e in enumerate(one.estimates)
-            if e and e.estimator not in _OTHER_SCALES
+            if e and (len(kinds) == 1 or e.estimator not in _OTHER_SCALES)
         ],
         "lengths": sorted(len(one.steps) for one in solutions),
         "tokens": sorted(one.tokens for one in solutions if one.tokens),

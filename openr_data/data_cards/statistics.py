@@ -117,9 +117,9 @@ class Statistics:
     `unknown`: rollouts (of a run without any: solutions) that are neither right nor wrong, by reason.
     `first_errors`: how many labelled solutions have their first error at this 0-based step. `without_error` and `undecided` count
     the others. `first_error_place`: its place as a share of the solution's length, (index + 1) / steps. `values`: histograms of
-    the step values by estimator. `value_by_place`: mean by tenth of the solution, of values in 0 .. 1. `pass_rates`: per problem,
-    the share of right answers among its given solutions and root rollouts that were decided. `rollouts_per_step`: of measured
-    steps.
+    the step values by estimator. `value_by_place`: mean by tenth of the solution; of values in 0 .. 1 alone, where others stand
+    beside them. `pass_rates`: per problem, the share of right answers among its given solutions and root rollouts that were
+    decided. `rollouts_per_step`: of measured steps.
     """
 
     problems: int = 0

@@ -96,7 +96,8 @@ def values(reader: RunReader) -> Values:
     counts: dict[str, dict[int, int]] = {}
     for name, place, count in binned.iter_rows():
         counts.setdefault(str(name), {})[int(place)] = int(count)
-    on_scale = ~pl.col("estimator").is_in(list(_EDGES))
+    others = list(_EDGES) if len(edges) > 1 else []  # values of one kind have one scale, whichever it is
+    on_scale = ~pl.col("estimator").is_in(others)
     means = collect(reader, steps.filter(on_scale).group_by("tenth").agg(pl.col("mc").mean()))
     by_place = {int(place): float(mean) for place, mean in means.iter_rows()}
     ordered = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
