@@ -74,7 +74,8 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
     console.print(f"{count} labelled solutions in {duration(seconds)}. Load them:", markup=False)
     console.print(f'    datasets.load_dataset("{result.methods[0].out}", split="train")', markup=False, style="bold")
     console.print(f"Its card, with figures: {result.methods[0].out}/README.md", markup=False)
-    console.print(f"Look further:\n    openr-data inspect {result.methods[0].out} --rollouts 2", markup=False)
+    run = result.methods[0].out
+    console.print(f"Look further:\n    openr-data inspect {run} --rollouts 2\n    openr-data view {run} --open", markup=False)
 
 
 def pilots(result: QuickstartReport) -> str:
