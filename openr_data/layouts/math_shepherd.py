@@ -8,6 +8,7 @@ from typing import Any
 from openr_data.layouts.base import LABEL, ExportItem, ForeignRow, Layout, LayoutFault, Parsed, ReadOptions, WriteOptions, text_of
 from openr_data.layouts.published import RIGHT, WRONG, published
 from openr_data.layouts.tagged import TAG, tagged, untagged
+from openr_data.layouts.values import signs
 from openr_data.types import Problem
 
 _SIGNS = {"+": True, "-": False}
@@ -47,16 +48,9 @@ def _labels(text: str, label: str) -> list[bool]:
 
 def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
     for solution in item.solutions:
-        signs = [_sign(label) for label in solution.hard]
-        question = item.problem.question
+        labels, question = signs(solution), item.problem.question
         text = tagged(question, solution.steps, [TAG] * len(solution.steps))
-        yield {"input": text, "label": tagged(question, solution.steps, signs), "task": item.problem.source}
-
-
-def _sign(label: bool | None) -> str:
-    if label is None:
-        raise LayoutFault("unlabelled_step", "a step has no label, and the layout has no sign for that")
-    return "+" if label else "-"
+        yield {"input": text, "label": tagged(question, solution.steps, labels), "task": item.problem.source}
 
 
 def matches(row: ForeignRow) -> bool:

@@ -19,6 +19,7 @@ from openr_data.layouts.base import (
 )
 from openr_data.layouts.published import published
 from openr_data.layouts.tagged import TAG, check_untagged
+from openr_data.layouts.values import signs
 from openr_data.types import Problem
 
 OPENR_TAG = "\n\n\n\n\n"
@@ -54,10 +55,8 @@ def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
     for solution in item.solutions:
         tag = solution.notes.get("tag", OPENR_TAG)
         check_untagged(solution.steps, [tag])
-        if None in solution.hard:
-            raise LayoutFault("unlabelled_step", "a step has no label, and the layout has no sign for that")
         process = " ".join(f"{step} {tag}" for step in solution.steps)
-        yield {"question": item.problem.question, "process": process, "label": ["+" if good else "-" for good in solution.hard]}
+        yield {"question": item.problem.question, "process": process, "label": signs(solution)}
 
 
 def matches(row: ForeignRow) -> bool:

@@ -20,7 +20,7 @@ from openr_data.layouts.base import (
 )
 from openr_data.layouts.published import above, published
 from openr_data.layouts.tagged import TAG, tagged, untagged
-from openr_data.layouts.values import numbers
+from openr_data.layouts.values import numbers, signs
 from openr_data.types import Problem
 
 _SIGNS = {"+": 1.0, "-": 0.0}
@@ -49,14 +49,8 @@ def write(item: ExportItem, options: WriteOptions) -> Iterator[dict[str, Any]]:
     """Soft values as numbers where they are asked for, in every row; published hard labels come back as signs."""
     for solution in item.solutions:
         text = tagged(item.problem.question, solution.steps, [TAG] * len(solution.steps))
-        signs = not options.soft or (bool(solution.published) and set(solution.published) <= {0.0, 1.0})
-        yield {"input": text, "value": [_sign(label) for label in solution.hard] if signs else numbers(solution, soft=True)}
-
-
-def _sign(label: bool | None) -> str:
-    if label is None:
-        raise LayoutFault("unlabelled_step", "a step has no label, and the layout has no sign for that")
-    return "+" if label else "-"
+        hard = not options.soft or (bool(solution.published) and set(solution.published) <= {0.0, 1.0})
+        yield {"input": text, "value": signs(solution) if hard else numbers(solution, soft=True)}
 
 
 def matches(row: ForeignRow) -> bool:

@@ -24,9 +24,20 @@ def numbers(solution: ExportSolution, *, soft: bool) -> list[float | None]:
     return _whole(solution, list(solution.soft) if soft else [None if label is None else float(label) for label in solution.hard])
 
 
+def signs(solution: ExportSolution) -> list[str]:
+    """Hard labels as + and -. Raises `LayoutFault` where a step has none: there is no third sign."""
+    if None in solution.hard:
+        raise _unlabelled()
+    return ["+" if label else "-" for label in solution.hard]
+
+
+def _unlabelled() -> LayoutFault:
+    return LayoutFault("unlabelled_step", "a step has no label, and the layout has no sign for that")
+
+
 def _whole(solution: ExportSolution, labels: list[Any]) -> list[Any]:
     if None in labels and not solution.published:
-        raise LayoutFault("unlabelled_step", "a step has no label, and the layout has no sign for that")
+        raise _unlabelled()
     return labels
 
 
