@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,19 +18,30 @@ ROWS = 4096
 
 
 def shard_batches(reader: RunReader, shard: Shard, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """A table of one shard, page checksums verified. Raises `RunDirError` where it is missing, damaged, or not of this table."""
-    path, expected = reader.path / shard.files[table].path, shard.files[table].rows
+    """Some columns of a table of one shard, checked as `record_batches` does."""
+    for batch in record_batches(reader.path, shard, table, ROWS, columns, threads=False):
+        yield pa.Table.from_batches([batch]).replace_schema_metadata()
+
+
+def record_batches(
+    run: Path, shard: Shard, table: str, rows: int, columns: Sequence[str] | None = None, *, threads: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """A table of one shard, so many rows at a time, page checksums verified.
+
+    Raises `RunDirError` where it is missing, damaged, or not of this table.
+    """
+    path, expected = run / shard.files[table].path, shard.files[table].rows
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(arrow_schema(table)):
                 raise pa.ArrowInvalid("its columns are not those of the table")
-            for batch in file.iter_batches(ROWS, columns=list(columns), use_threads=False):
+            for batch in file.iter_batches(rows, columns=columns and list(columns), use_threads=threads):
                 expected -= batch.num_rows
-                yield pa.Table.from_batches([batch]).replace_schema_metadata()
+                yield batch
         if expected:
             raise pa.ArrowInvalid("rows are missing")
     except (OSError, ValueError, pa.ArrowException) as fault:
-        raise RunDirError(f"{path} is damaged or missing; run `openr-data verify {reader.path} --repair`") from fault
+        raise RunDirError(f"{path} is damaged or missing; run `openr-data verify {run} --repair`") from fault
 
 
 def whole_items(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -6,7 +6,7 @@ The bytes are a function of the rows and of the pyarrow version alone. Memory is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openr_data.errors import RunDirError, StorageError
+from openr_data.errors import StorageError
 from openr_data.store.atomic import file_digest, storage_errors, sync_file
-from openr_data.store.manifest import Shard
+from openr_data.store.batches import record_batches
 from openr_data.store.read import RunReader
 from openr_data.store.schemas import arrow_schema
 from openr_data.store.shards import CHUNKING, damage
@@ -56,7 +56,7 @@ def split_items(reader: RunReader, names: Sequence[str], split_of: Callable[[str
     """Ask for the split of each question, one at a time in memory."""
     codes = bytearray(max((shard.stop for shard in reader.manifest.shards.values()), default=0))
     for shard in reader.manifest.shards.values():
-        for batch in _batches(reader.path, shard, "problems", ["item", "question"]):
+        for batch in record_batches(reader.path, shard, "problems", _BATCH_ROWS, ["item", "question"]):
             for item, question in zip(batch.column("item").to_pylist(), batch.column("question").to_pylist(), strict=True):
                 codes[item] = names.index(split_of(question))
     return ItemSplits(tuple(names), codes)
@@ -74,7 +74,7 @@ def write_splits(reader: RunReader, splits: ItemSplits, folder: Path, file_bytes
         writers = {name: _SplitWriter(folder, table, name, file_bytes) for name in names}
         try:
             for shard in reader.manifest.shards.values():
-                for batch in _batches(reader.path, shard, table):
+                for batch in record_batches(reader.path, shard, table, _BATCH_ROWS):
                     for name, rows in _divided(batch, splits):
                         writers[name].add(rows)
             for name in names:
@@ -83,22 +83,6 @@ def write_splits(reader: RunReader, splits: ItemSplits, folder: Path, file_bytes
             for writer in writers.values():
                 writer.abandon()
     return written
-
-
-def _batches(run: Path, shard: Shard, table: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    file = shard.files[table]
-    path, expected = run / file.path, file.rows
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
-            if not parquet.schema_arrow.equals(arrow_schema(table)):
-                raise pa.ArrowInvalid("its columns are not those of the table")
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=columns):
-                expected -= batch.num_rows
-                yield batch
-        if expected:
-            raise pa.ArrowInvalid("rows are missing")
-    except (OSError, ValueError, pa.ArrowException) as fault:
-        raise RunDirError(f"{path} is damaged or missing; run `openr-data verify {run} --repair`") from fault
 
 
 def _divided(batch: pa.RecordBatch, splits: ItemSplits) -> Iterable[tuple[str, pa.RecordBatch]]:
