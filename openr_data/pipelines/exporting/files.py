@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openr_data.errors import StorageError
 from openr_data.pipelines.exporting.config import ExportFile
 from openr_data.pipelines.exporting.features import RowTypes, features
 from openr_data.pipelines.splits import NAMES
-from openr_data.store.atomic import file_digest, sync_file
+from openr_data.store.atomic import file_digest, storage_errors, sync_file
 from openr_data.store.shards import CHUNKING
 
 _GROUP_ROWS = 10_000
@@ -24,14 +23,9 @@ _GROUP_BYTES = 16 << 20
 _LEARN_ROWS = 1000
 
 
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> AbstractContextManager[None]:
     """An `OSError` on the export becomes a `StorageError` that says what to do."""
-    try:
-        yield
-    except OSError as fault:
-        reason = fault.strerror or str(fault)
-        raise StorageError(f"{path} could not be written ({reason}); free the disk or choose another directory") from fault
+    return storage_errors(path, "export again, or choose another directory")
 
 
 class Files(ABC):
