@@ -252,7 +252,7 @@ def test_where_rows_disagree_a_small_model_computes_in_float64(folder: Path, mon
 
 def test_large_files_are_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("openr_data.engines.local_files._LARGE", 4)
+    monkeypatch.setattr("openr_data.models.files._LARGE", 4)
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.safetensors").write_bytes(b"weights")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openr_data.labelers.aggregate import AGGREGATES, EPSILON
+from openr_data.aggregate import AGGREGATES, EPSILON
 from openr_data.labelers.agreement import Agreement, agreement
 from openr_data.labelers.readings import HALF, first_error, hard_labels, process_labels, soft_labels
 from openr_data.types import NO_ERROR, Cost, LabeledSolution, Solution, StepLabel, Verdict

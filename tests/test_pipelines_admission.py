@@ -53,7 +53,8 @@ def test_the_window_caps_the_open_questions(tmp_path: Path) -> None:
 def test_as_many_questions_are_open_as_fill_the_engine_and_a_short_queue(tmp_path: Path) -> None:
     """One sequence per question: more questions than places, but not all of them."""
     source = write_problems(tmp_path / "problems.jsonl", 120)
-    stage, door = watched(generate_stage(config(source, SLOW, solutions=1)))
+    script = "error=0.1,recovery=0,latency=0.4"  # longer than a busy machine needs to open the questions
+    stage, door = watched(generate_stage(config(source, script, solutions=1)))
     run_stage(stage, RunOptions(tmp_path / "run", limits=EngineLimits(slots=16)))
     assert door.most_running == 20  # a quarter more than the slots
     assert 20 < door.most <= 64

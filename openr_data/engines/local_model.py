@@ -15,13 +15,8 @@ from transformers.utils import logging
 
 from openr_data.engines.local_cache import ATTENTION, Place, RowCache
 from openr_data.errors import EngineError, UsageError
+from openr_data.models.devices import choose_device, choose_dtype
 
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "float64": torch.float64,
-}
 _LAYERS = {"full_attention", "sliding_attention"}
 
 
@@ -121,27 +116,6 @@ def _read_weights(folder: Path, number_format: torch.dtype) -> Any:
     if absent:
         raise ValueError(f"{len(absent)} weights are missing or of another shape, {absent[0]} among them")
     return model
-
-
-def choose_device(device: str) -> torch.device:
-    """`auto` is CUDA when there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(f"there is no device '{device}'; use auto, cpu, cuda or cuda:N") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError("there is no CUDA device here; use --device cpu")
-    return chosen
-
-
-def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    if dtype not in _DTYPES:
-        raise UsageError(f"there is no dtype '{dtype}'; choose one of: auto, {', '.join(_DTYPES)}")
-    return _DTYPES[dtype]
 
 
 def _refuse_unfit(config: Any) -> None:

@@ -1,0 +1,1 @@
+"""Where the files of a model lie, what they are, and which device runs it. Knows neither prompts nor heads."""
