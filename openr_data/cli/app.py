@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -25,6 +24,8 @@ from openr_data.cli import (
     verify,
     view,
 )
+from openr_data.cli.help import help_of
+from openr_data.cli.prm import app as prm
 
 app = typer.Typer(
     name="openr-data",
@@ -68,11 +69,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 
 
-def _help(command: Callable[..., None]) -> str:
-    """The command's own words with a line for each paragraph: the terminal breaks lines where it is narrow."""
-    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in cleandoc(command.__doc__ or "").split("\n\n"))
-
-
 for _command in COMMANDS:
-    app.command(_command.__name__.rstrip("_"), help=_help(_command))(_command)
+    app.command(_command.__name__.rstrip("_"), help=help_of(_command))(_command)
+app.add_typer(prm.app, name="prm")
 app.add_typer(builtin.app, name="builtin")

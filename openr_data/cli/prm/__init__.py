@@ -1,0 +1,1 @@
+"""`openr-data prm`: train, score and judge process reward models."""

@@ -1,0 +1,1 @@
+"""Process reward models and data sets together: training, scoring, evaluation, publishing."""

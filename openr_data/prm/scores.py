@@ -1,0 +1,37 @@
+"""What a process reward model says of the steps of one solution. Knows numbers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+
+@dataclass(frozen=True, slots=True)
+class StepScores:
+    """`margins[i]` is the calibrated logit difference of step i, log p(+) - log p(-); rank by it, since probabilities near 1 tie.
+
+    Where a solution could not be scored, `margins` is empty and `reason` says why: a missing score is never a bad one.
+    """
+
+    margins: tuple[float, ...]
+    reason: str = ""
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Each step's p(+).
+
+        >>> StepScores((0.0, 2.0)).probabilities
+        (0.5, 0.8807970779778823)
+        """
+        return tuple(sigmoid(margin) for margin in self.margins)
+
+
+def sigmoid(margin: float) -> float:
+    """Without overflow on either side.
+
+    >>> sigmoid(-1000.0), sigmoid(1000.0)
+    (0.0, 1.0)
+    """
+    if margin >= 0:
+        return 1 / (1 + exp(-margin))
+    return exp(margin) / (1 + exp(margin))

@@ -1,0 +1,33 @@
+"""The templates by name: our own, and those of published process reward models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from openr_data.errors import UsageError
+from openr_data.prm.config import Template
+
+_QWEN_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+
+TEMPLATES: Mapping[str, Template] = {
+    template.name: template
+    for template in (
+        Template("builtin", user="{question}\n", separator="\n"),
+        Template("plain", user="{question}\n\n", separator="\n\n"),
+        Template("chat", user="{question}", chat=True, separator="\n\n"),
+        Template("math-shepherd", user="{question} ", step="{step} ", separator="\n"),
+        Template("qwen", user="{question}", system=_QWEN_SYSTEM, chat=True),
+        Template("rlhflow", user="{question}", chat=True, turns=True),
+        Template("skywork", user="{question}\n"),
+    )
+}
+"""`builtin` writes as the built-in policy does. `math-shepherd` is peiyi9979/math-shepherd-mistral-7b-prm, `qwen`
+Qwen2.5-Math-PRM (arXiv 2501.07301), `rlhflow` Llama3.1-8B-PRM (RLHFlow), `skywork` Skywork-o1-Open-PRM.
+"""
+
+
+def template_of(name: str) -> Template:
+    try:
+        return TEMPLATES[name]
+    except KeyError:
+        raise UsageError(f"there is no PRM template '{name}'; choose one of: auto, {', '.join(TEMPLATES)}") from None
