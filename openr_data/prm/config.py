@@ -1,4 +1,4 @@
-"""`prm_config.json`: what a process reward model is asked and where its answer is read. Whoever trains, scores or serves shares it."""
+"""`prm_config.json`: what a process reward model is asked and where its answer is read. Training, scoring and serving share it."""
 
 from __future__ import annotations
 
