@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 
 from openr_data.errors import EngineError, InputError, UsageError
 from openr_data.models.devices import choose_device, choose_dtype
-from openr_data.prm.config import PRMConfig
+from openr_data.prm.config import NAME, PRMConfig
 from openr_data.prm.encode import Encoder
 from openr_data.prm.heads import judging
 
@@ -36,13 +36,22 @@ def load_prm(folder: Path, *, device: str = "auto", dtype: str = "auto", attenti
     """
     place = choose_device(device)
     number_format = choose_dtype(dtype, place)
-    config, tokenizer = PRMConfig.load(folder), load_tokenizer(folder)
+    config, tokenizer = read_config(folder), load_tokenizer(folder)
     check_ids(tokenizer, config, folder)
     try:
         model = read_weights(folder, config, number_format, attention).to(place).eval()
     except torch.OutOfMemoryError as error:
         raise EngineError(f"the model in '{folder}' does not fit the memory of {place}") from error
     return PRM(judging(model, config), tokenizer, config, Encoder(tokenizer, config), folder)
+
+
+def read_config(folder: Path) -> PRMConfig:
+    """What was saved beside the model, else what a third-party model is recognised as. Raises `InputError` for neither."""
+    if (folder / NAME).exists():
+        return PRMConfig.load(folder)
+    from openr_data.prm.third_party import recognise
+
+    return recognise(folder) or PRMConfig.load(folder)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -1,0 +1,38 @@
+"""Opens a scorer by the name of its backend. The libraries of a backend are loaded only where it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from openr_data.errors import UsageError
+from openr_data.prm.score.base import Scorer, ScorerSpec
+
+
+def open_scorer(spec: ScorerSpec) -> Scorer:
+    """Raises `UsageError` for an unknown backend or a model that cannot be had, `InputError` for one that is no PRM."""
+    try:
+        opener = BACKENDS[spec.backend]
+    except KeyError:
+        raise UsageError(f"there is no scoring backend '{spec.backend}'; choose one of: {', '.join(BACKENDS)}") from None
+    return opener(spec)
+
+
+def _transformers(spec: ScorerSpec) -> Scorer:
+    from openr_data.prm.score.transformers import open_transformers
+
+    return open_transformers(spec)
+
+
+def _vllm(spec: ScorerSpec) -> Scorer:
+    from openr_data.prm.score.vllm import open_vllm
+
+    return open_vllm(spec)
+
+
+def _http(spec: ScorerSpec) -> Scorer:
+    from openr_data.prm.score.http import open_http
+
+    return open_http(spec)
+
+
+BACKENDS: Mapping[str, Callable[[ScorerSpec], Scorer]] = {"transformers": _transformers, "vllm": _vllm, "http": _http}
