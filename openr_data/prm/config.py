@@ -33,8 +33,12 @@ class Template:
 
     `user` holds `{question}` once. With `chat` the tokenizer's chat template wraps `system` and `user`, and the steps are the
     assistant's turn; without, `user` is the text before the first step. `step` holds `{step}` once, and the tag follows its last
-    token; `separator` stands between a tag and the next step. With `turns` each step is a user turn and its judgement the
-    assistant's (RLHFlow): the first turn is `user`, a blank and the step.
+    token; `lead` stands before the first step and `separator` between a tag and the next step. With `turns` each step is a user
+    turn and its judgement the assistant's (RLHFlow): the first turn is `user`, a blank and the step.
+
+    Every part is encoded alone. With `continued` a step is encoded together with its `lead` or `separator`, as the rest of a text
+    and not as a text of its own: the tokens are those of an author who encoded the whole (Math-Shepherd, OpenR). With `start` the
+    tokenizer's start token, where it has one, stands in front, also where the tokenizer would not put it (Skywork, TRL).
     """
 
     name: str
@@ -44,6 +48,9 @@ class Template:
     turns: bool = False
     step: str = "{step}"
     separator: str = ""
+    lead: str = ""
+    continued: bool = False
+    start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,8 @@ class PRMConfig:
 
     The score of a step is read at the position of its tag plus `read_offset` (0: at the tag; -1: at the token before it, where a
     model was trained with the usual shift). `scale` and `shift` calibrate the logit difference (Platt): p = sigmoid(scale * d +
-    shift). `context` is the longest sequence in tokens.
+    shift). `context` is the longest sequence in tokens. `fingerprint` tells whether a tokenizer still encodes as in training
+    (`encode.fingerprint`); models of others have none.
     """
 
     head: Head
@@ -80,6 +88,7 @@ class PRMConfig:
     scale: float = 1.0
     shift: float = 0.0
     base_model: str = ""
+    fingerprint: str = ""
     version: int = VERSION
 
     def save(self, folder: Path) -> None:

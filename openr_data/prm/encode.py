@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from openr_data.errors import InputError, UsageError
@@ -17,6 +20,9 @@ from openr_data.prm.config import PRMConfig
 from openr_data.types import Steps
 
 _REMEMBERED = 4096
+_ANCHORS = ("\n", "x", ".")
+_TODAY = datetime(2024, 7, 26)  # noqa: DTZ001  (a day on a calendar, the same everywhere)
+"""The day of every chat template: one that writes today's date (Llama 3) would give other scores tomorrow."""
 
 
 class RowError(InputError):
@@ -42,10 +48,9 @@ class Encoder:
     """Encodes for one tokenizer and configuration. Raises `RowError` for what cannot be judged step by step."""
 
     def __init__(self, tokenizer: Any, config: PRMConfig) -> None:
-        self.config, self._tokenizer = config, tokenizer
-        self._text = _plain_text(tokenizer)
-        self._opening = _opening(tokenizer)
-        self._separator = self.text_ids(config.template.separator)
+        self.config, self.tokenizer = config, tokenizer
+        self._text = plain_text(tokenizer)
+        self._opening = _start(tokenizer) if config.template.start else _opening(tokenizer)
         self._in_chat, self._anywhere = _controls(tokenizer, config)
         self.prompt = lru_cache(maxsize=_REMEMBERED)(self._prompt)
         if config.template.chat and not tokenizer.chat_template:
@@ -58,10 +63,14 @@ class Encoder:
         if not steps:
             raise RowError("it has no steps")
         self._refuse_controls(question, steps)
-        found = self._turns(question, steps) if self.config.template.turns else self._tagged(question, steps)
+        found = self.assemble(question, steps)
         if len(found.ids) > self.config.context:
             raise TooLong(f"it has {len(found.ids)} tokens, and the model's context is {self.config.context}")
         return found
+
+    def assemble(self, question: str, steps: Steps) -> Encoded:
+        """As `encode`, of texts that are known to hold no control token, and of any length."""
+        return self._turns(question, steps) if self.config.template.turns else self._tagged(question, steps)
 
     def text_ids(self, text: str) -> tuple[int, ...]:
         """The tokens of a text; nothing is added, and nothing in it is a control token."""
@@ -71,12 +80,16 @@ class Encoder:
         ids = list(self.prompt(question))
         prompt, reads = len(ids), []
         for number, step in enumerate(steps):
-            if number:
-                ids += self._separator
-            ids += self.text_ids(self.config.template.step.replace("{step}", step))
+            ids += self._step(step, before=self.config.template.separator if number else self.config.template.lead)
             reads.append(len(ids) + self.config.read_offset)
             ids.append(self.config.tag_id)
         return Encoded(tuple(ids), tuple(reads), prompt)
+
+    def _step(self, step: str, before: str) -> tuple[int, ...]:
+        text = self.config.template.step.replace("{step}", step)
+        if self.config.template.continued:
+            return tuple(rest_of_text(self._text, before + text))
+        return (*self.text_ids(before), *self.text_ids(text))
 
     def _prompt(self, question: str) -> tuple[int, ...]:
         template = self.config.template
@@ -104,10 +117,16 @@ class Encoder:
 
     def _chat(self, messages: list[dict[str, str]]) -> tuple[int, ...]:
         try:
-            text = str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+            text = self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=_TODAY.strftime("%d %b %Y"),
+                strftime_now=_TODAY.strftime,
+            )
         except Exception as error:  # chat templates are programs of the model's makers and raise what they like
             raise UsageError(f"the model's chat template refuses the template '{self.config.template.name}': {error}") from error
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+        return tuple(self.tokenizer.encode(str(text), add_special_tokens=False))
 
     def _refuse_controls(self, question: str, steps: Sequence[str]) -> None:
         turns = self.config.template.turns
@@ -131,6 +150,22 @@ def _controls(tokenizer: Any, config: PRMConfig) -> tuple[tuple[str, ...], tuple
     return tuple(sorted(special - {tag})) if config.template.chat else (), (tag,) if reserved else ()
 
 
+def rest_of_text(encode: Any, text: str) -> Sequence[int]:
+    """The tokens of a text that goes on where another ended: without the blank that some tokenizers put before a text.
+
+    It is encoded behind an anchor that does not melt into it.
+    """
+    for anchor in _ANCHORS:
+        alone, together = list(encode(anchor)), list(encode(anchor + text))
+        if together[: len(alone)] == alone:
+            return together[len(alone) :]
+    return list(encode(text))
+
+
+def _start(tokenizer: Any) -> tuple[int, ...]:
+    return () if tokenizer.bos_token_id is None else (int(tokenizer.bos_token_id),)
+
+
 def _opening(tokenizer: Any) -> tuple[int, ...]:
     """What the tokenizer puts in front of a text (a start token, usually)."""
     plain = list(tokenizer.encode("x", add_special_tokens=False))
@@ -139,7 +174,7 @@ def _opening(tokenizer: Any) -> tuple[int, ...]:
     return tuple(marked[:count])
 
 
-def _plain_text(tokenizer: Any) -> Any:
+def plain_text(tokenizer: Any) -> Any:
     """Encodes text in which nothing is a control token."""
     if not getattr(tokenizer, "is_fast", False):
         return lambda text: tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
@@ -147,4 +182,30 @@ def _plain_text(tokenizer: Any) -> Any:
 
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.encode_special_tokens = True
+    backend.no_truncation()
+    backend.no_padding()
     return lambda text: backend.encode(text, add_special_tokens=False).ids
+
+
+_PROBE = (
+    "Is  x\u00b2 + 3.\n\n 1234567 (+) - \\\\( \\frac{1}{2} \\\\]\n\n caf\u00e9 \u4e2d\t yes? ",
+    ("", " 12 + 30 = 42.\n\n", "It's \\\\[ a-b \\\\] \n \U0001f600"),
+)
+
+
+def fingerprint(encoder: Encoder) -> str:
+    """Digest of the ids of a fixed question and steps; another one means that the weights would see other tokens than in training:
+    another tokenizer class, chat template, start token or version of transformers.
+    """
+    question, steps = _PROBE
+    found = encoder.assemble(question, steps)
+    return sha256(f"{found.ids} {found.reads}".encode()).hexdigest()[:16]
+
+
+def check_fingerprint(encoder: Encoder, folder: Path) -> None:
+    """Raises `InputError` where the configuration names a fingerprint and the tokenizer does not have it."""
+    if encoder.config.fingerprint not in {"", fingerprint(encoder)}:
+        raise InputError(
+            f"the tokenizer in {folder} does not encode texts as it did in training: the checkpoint belongs to another tokenizer, "
+            "chat template or version of transformers"
+        )

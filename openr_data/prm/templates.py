@@ -15,14 +15,18 @@ TEMPLATES: Mapping[str, Template] = {
         Template("builtin", user="{question}\n", separator="\n"),
         Template("plain", user="{question}\n\n", separator="\n\n"),
         Template("chat", user="{question}", chat=True, separator="\n\n"),
-        Template("math-shepherd", user="{question} ", step="{step} ", separator="\n"),
+        Template("math-shepherd", user="{question}", lead=" ", separator="\n", continued=True),
         Template("qwen", user="{question}", system=_QWEN_SYSTEM, chat=True),
         Template("rlhflow", user="{question}", chat=True, turns=True),
-        Template("skywork", user="{question}\n"),
+        Template("skywork", user="{question}\n", start=True),
+        Template("openr", user="{question}", lead=" ", separator=" ", continued=True),
+        Template("openr-published", user="{question}", lead=" ", continued=True),
+        Template("trl", user="{question}", start=True),
     )
 }
 """`builtin` writes as the built-in policy does. `math-shepherd` is peiyi9979/math-shepherd-mistral-7b-prm, `qwen`
-Qwen2.5-Math-PRM (arXiv 2501.07301), `rlhflow` Llama3.1-8B-PRM (RLHFlow), `skywork` Skywork-o1-Open-PRM.
+Qwen2.5-Math-PRM (arXiv 2501.07301), `rlhflow` Llama3.1-8B-PRM (RLHFlow), `skywork` Skywork-o1-Open-PRM. `openr` is Math-psa as
+it was trained (a blank after each tag) and `openr-published` as its authors score it (none). `trl` is TRL's PRMTrainer.
 """
 
 

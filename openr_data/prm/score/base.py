@@ -29,6 +29,8 @@ class ScorerSpec:
     dtype: str = "auto"
     batch_tokens: int = 0
     """Tokens of one forward pass, padding included; 0: the backend's own choice."""
+    style: str = ""
+    """How a third-party model is asked, where its files do not say (`prm.third_party`)."""
 
 
 class Backend(Protocol):
