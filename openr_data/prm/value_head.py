@@ -1,12 +1,12 @@
 """The head of Skywork-o1-Open-PRM: one logit from the last hidden state, saved as `v_head.summary` beside the language model.
 
-Its sigmoid is the score (SkyworkAI/skywork-o1-prm-inference: `ValueHead`, `derive_step_rewards`). The checkpoint's `lm_head` is not
-read: only scores are asked for.
+Its sigmoid is the score (SkyworkAI/skywork-o1-prm-inference: `ValueHead`, `derive_step_rewards`). The `lm_head` of a checkpoint
+is not read: only scores are asked for.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class ValueHead(nn.Module):
         return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def value_head_class(config_class: type) -> Any:
     """The family's token classification with `v_head` in the place of its linear head.
 
