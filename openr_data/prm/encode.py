@@ -188,14 +188,14 @@ def plain_text(tokenizer: Any) -> Any:
 
 
 _PROBE = (
-    "Is  x\u00b2 + 3.\n\n 1234567 (+) - \\\\( \\frac{1}{2} \\\\]\n\n caf\u00e9 \u4e2d\t yes? ",
-    ("", " 12 + 30 = 42.\n\n", "It's \\\\[ a-b \\\\] \n \U0001f600"),
+    "Is  x\u00b2 + 3.\n\n 1234567 (+) - \\( \\frac{1}{2} \\]\n\n caf\u00e9 \u4e2d\t yes? ",
+    ("", " 12 + 30 = 42.\n\n", "It's \\[ a-b \\] \n \U0001f600"),
 )
 
 
 def fingerprint(encoder: Encoder) -> str:
-    """Digest of the ids of a fixed question and steps; another one means that the weights would see other tokens than in training:
-    another tokenizer class, chat template, start token or version of transformers.
+    """Digest of the ids of a fixed question and steps. Another one means that the weights would see other tokens than before:
+    the tokenizer's class, its start token, the chat template or transformers changed.
     """
     question, steps = _PROBE
     found = encoder.assemble(question, steps)
@@ -206,6 +206,6 @@ def check_fingerprint(encoder: Encoder, folder: Path) -> None:
     """Raises `InputError` where the configuration names a fingerprint and the tokenizer does not have it."""
     if encoder.config.fingerprint not in {"", fingerprint(encoder)}:
         raise InputError(
-            f"the tokenizer in {folder} does not encode texts as it did in training: the checkpoint belongs to another tokenizer, "
-            "chat template or version of transformers"
+            f"the tokenizer in {folder} does not encode texts as it did in training: the checkpoint belongs to another "
+            "tokenizer, chat template or version of transformers"
         )

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from openr_data.errors import EngineError, InputError, UsageError
 from openr_data.models.devices import choose_device, choose_dtype
 from openr_data.prm.config import NAME, PRMConfig
-from openr_data.prm.encode import Encoder
+from openr_data.prm.encode import Encoder, check_fingerprint
 from openr_data.prm.heads import judging
+from openr_data.prm.weights import first_line, read_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +28,56 @@ class PRM:
     folder: Path
 
 
-def load_prm(folder: Path, *, device: str = "auto", dtype: str = "auto", attention: str = "sdpa") -> PRM:
-    """`dtype` `auto` is float32 on a CPU and bfloat16 on CUDA; the head is in float32 always.
+def load_prm(folder: Path, *, device: str = "auto", dtype: str = "auto", attention: str = "sdpa", style: str = "") -> PRM:
+    """`dtype` `auto` is float32 on a CPU and bfloat16 on CUDA; the head is in float32 always. `style`: see `read_config`.
 
     Raises `InputError` for what is no process reward model, `UsageError` for what cannot be run here and `EngineError` for one
     that does not fit the memory.
     """
     place = choose_device(device)
     number_format = choose_dtype(dtype, place)
-    config, tokenizer = read_config(folder), load_tokenizer(folder)
-    check_ids(tokenizer, config, folder)
+    encoder = load_encoder(folder, style)
+    config = encoder.config
     try:
         model = read_weights(folder, config, number_format, attention).to(place).eval()
     except torch.OutOfMemoryError as error:
         raise EngineError(f"the model in '{folder}' does not fit the memory of {place}") from error
-    return PRM(judging(model, config), tokenizer, config, Encoder(tokenizer, config), folder)
+    return PRM(judging(model, config), encoder.tokenizer, config, encoder, folder)
 
 
-def read_config(folder: Path) -> PRMConfig:
-    """What was saved beside the model, else what a third-party model is recognised as. Raises `InputError` for neither."""
-    if (folder / NAME).exists():
-        return PRMConfig.load(folder)
-    from openr_data.prm.third_party import recognise
+def load_encoder(folder: Path, style: str = "") -> Encoder:
+    """How the model in the folder is asked, without its weights. Raises as `load_prm` does."""
+    config, tokenizer = read_config(folder, style), load_tokenizer(folder)
+    check_ids(tokenizer, config, folder)
+    encoder = Encoder(tokenizer, config)
+    check_fingerprint(encoder, folder)
+    return encoder
 
-    return recognise(folder) or PRMConfig.load(folder)
+
+def read_config(folder: Path, style: str = "") -> PRMConfig:
+    """What was saved beside the model, else what a third-party model is recognised as, or asked as in the named style.
+
+    Raises `InputError` for neither, and `UsageError` for a style that is unknown, needed or not wanted.
+    """
+    if not (folder / NAME).exists():
+        from openr_data.prm.third_party import recognise
+
+        return recognise(folder, style) or PRMConfig.load(folder)
+    if style:
+        raise UsageError(f"{folder} says itself how it is asked ({NAME}); leave --style out")
+    return PRMConfig.load(folder)
 
 
 def load_tokenizer(folder: Path) -> Any:
+    """Of a model that openr-data saved, the tokenizer that was saved; transformers would build another for some model types
+    (a Qwen2 gets Qwen2's rules for cutting words, whatever its files say).
+    """
+    saved = (folder / NAME).is_file() and (folder / "tokenizer.json").is_file()
+    kind: Any = PreTrainedTokenizerFast if saved else AutoTokenizer
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return kind.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"the folder '{folder}' holds no tokenizer that can be read: {reason}") from error
+        raise UsageError(f"the folder '{folder}' holds no tokenizer that can be read: {first_line(error)}") from error
 
 
 def check_ids(tokenizer: Any, config: PRMConfig, folder: Path) -> None:
@@ -74,25 +92,3 @@ def check_ids(tokenizer: Any, config: PRMConfig, folder: Path) -> None:
                 f"{folder} was trained with '{text}' as token {token}, and its tokenizer makes {ids} of it: "
                 "the checkpoint belongs to another tokenizer or template"
             )
-
-
-def read_weights(folder: Path, config: PRMConfig, number_format: torch.dtype, attention: str) -> Any:
-    """The model of the head's kind, with every weight from the files: transformers would draw what is missing at random."""
-    kind: Any = AutoModelForCausalLM if config.head == "causal" else AutoModelForTokenClassification
-    try:
-        model, info = kind.from_pretrained(
-            folder,
-            dtype=number_format,
-            use_safetensors=True,
-            trust_remote_code=False,
-            attn_implementation=attention,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"the model in '{folder}' cannot be loaded: {reason}") from error
-    absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
-    if absent:
-        what = f"{len(absent)} weights are missing or of another shape, {absent[0]} among them"
-        raise UsageError(f"the model in '{folder}' cannot be loaded: {what}")
-    return model
