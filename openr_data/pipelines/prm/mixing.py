@@ -63,18 +63,18 @@ class SourceTally:
 
     def add(self, drawn: Drawn) -> None:
         self.splits[drawn.split] += 1
-        if drawn.split == TRAIN:
-            self._add_rows(drawn.example.targets, drawn.copies)
+        self._add_rows(drawn, drawn.copies)
 
-    def without(self, row_targets: Targets, split: str, reason: str) -> None:
-        """A row that was drawn, seen once, and then could not be encoded."""
-        self.splits[split] -= 1
+    def refuse(self, drawn: Drawn, reason: str) -> None:
+        """Take back what was added: it could not be encoded."""
+        self.splits[drawn.split] -= 1
         self.dropped[reason] += 1
-        if split == TRAIN:
-            self._add_rows(row_targets, -1)
+        self._add_rows(drawn, -drawn.copies)
 
-    def _add_rows(self, row_targets: Targets, count: int) -> None:
-        good, bad, masked = balance(row_targets)
+    def _add_rows(self, drawn: Drawn, count: int) -> None:
+        if drawn.split != TRAIN:
+            return
+        good, bad, masked = balance(drawn.example.targets)
         self.rows += count
         self.good += count * good
         self.bad += count * bad
