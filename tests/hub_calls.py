@@ -81,7 +81,7 @@ class Request:
 
     @property
     def kind(self) -> str:
-        return self.match["kind"]
+        return self.match["kind"] or "models"
 
     @property
     def name(self) -> str:
@@ -260,7 +260,7 @@ class HubServer:
         patterns = (self.state.blobs / ignore.oid).read_text().split() if ignore else []
         rows = []
         for each in request.json()["files"]:
-            large = each["path"].endswith((".parquet", ".png", ".arrow")) or each["size"] > 10 << 20
+            large = each["path"].endswith((".parquet", ".png", ".arrow", ".safetensors")) or each["size"] > 10 << 20
             known = tree.get(each["path"])
             row = {"path": each["path"], "uploadMode": "lfs" if large else "regular"}
             row["shouldIgnore"] = any(fnmatch.fnmatch(each["path"], pattern) for pattern in patterns)

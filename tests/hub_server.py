@@ -31,6 +31,8 @@ from hub_state import Refusal
 __all__ = ["READ", "SIGNATURE", "WRITE", "WRITES", "WRONG", "HubServer", "hub_server"]
 
 _REPO = r"(?P<kind>datasets|models|spaces)/(?P<name>[^/]+/[^/]+)"
+_FILES = r"(?:(?P<kind>datasets|spaces)/)?(?P<name>[^/]+/[^/]+)"
+"""How the address of a file names a repository: a model's has no kind in it."""
 _ROUTES = tuple(
     (method, re.compile(pattern), name)
     for method, pattern, name in (
@@ -48,10 +50,10 @@ _ROUTES = tuple(
         ("POST", rf"/api/{_REPO}/commit/(?P<rev>[^/]+)", "commit"),
         ("POST", rf"/api/{_REPO}/tag/(?P<rev>[^/]+)", "tag"),
         ("POST", rf"/api/{_REPO}/branch/(?P<rev>[^/]+)", "branch"),
-        ("POST", rf"/{_REPO}\.git/info/lfs/objects/batch", "batch"),
+        ("POST", rf"/{_FILES}\.git/info/lfs/objects/batch", "batch"),
         ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", "put"),
         ("POST", r"/lfs/verify", "verify"),
-        ("GET", rf"/{_REPO}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", "resolve"),
+        ("GET", rf"/{_FILES}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", "resolve"),
         ("GET", r"/cdn/(?P<oid>[0-9a-f]{40,64})", "cdn"),
     )
 )

@@ -71,7 +71,7 @@ class HubState:
         with self.lock:
             if (self.folder(kind, name) / "refs.json").exists():
                 raise Refusal(409, "You already created this dataset repo")
-            attributes = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n"
+            attributes = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
             oid = self._commit(kind, name, "", {".gitattributes": self.keep(attributes)}, "initial commit")
             repo = Repo(visibility, gated, {"main": oid})
             self.save(kind, name, repo)

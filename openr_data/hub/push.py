@@ -6,6 +6,7 @@ continues: bytes that have arrived are not sent again, and a commit whose answer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from openr_data.errors import HubError
@@ -33,7 +34,7 @@ def open_to_write(repo: Repository, *, private: bool) -> Head:
     if not repo.check_write():
         other = repo.other_type()
         if other:
-            raise HubError(f"{repo.name} is a {other} on the Hub, not a data set; choose another name for the data set")
+            raise HubError(f"{repo.name} is a {other} on the Hub, not a {repo.noun}; choose another name for the {repo.noun}")
         repo.create(private=private)
         if not repo.check_write():
             raise HubError(f"{repo.name} cannot be seen after it was made; check the permissions of the token")
@@ -44,11 +45,18 @@ def open_to_write(repo: Repository, *, private: bool) -> Head:
         return repo.head()
 
 
-def push(repo: Repository, head: Head, plan: Plan, message: str, sent: Sent = lambda _: None) -> str:
+def push(
+    repo: Repository,
+    head: Head,
+    plan: Plan,
+    message: str,
+    sent: Sent = lambda _: None,
+    loads: Callable[[str], bool] = lambda _: False,
+) -> str:
     """Make the branch hold what was planned on top of `head`, in one commit; returns it.
 
     Where someone else changes the branch meanwhile, the commit is made on top of theirs if it concerns no file of the plan and
-    none beside its data, where loaders would find it; and refused otherwise.
+    none beside its data or that `loads` names, where loaders would find it; and refused otherwise.
     """
     operations = repo.upload(plan.uploads, sent)
     waits = repo.patience.waits()
@@ -60,7 +68,7 @@ def push(repo: Repository, head: Head, plan: Plan, message: str, sent: Sent = la
         now = repo.head()
         if now.commit != head.commit and not differences(plan, now.tree):
             return now.commit  # our own commit, whose answer was lost
-        _check_untouched(repo, plan, head.tree, now.tree)
+        _check_untouched(repo, plan, head.tree, now.tree, loads)
         head = now
         seconds = next(waits, None)
         asked = failure.asked if isinstance(failure, Passing) else None
@@ -125,10 +133,10 @@ def _same(repo: Repository, commit: str, identity: LocalFile) -> bool:
     return there is not None and there.holds(identity)
 
 
-def _check_untouched(repo: Repository, plan: Plan, before: Tree, now: Tree) -> None:
+def _check_untouched(repo: Repository, plan: Plan, before: Tree, now: Tree, loads: Callable[[str], bool]) -> None:
     changed = sorted(path for path in {*before, *now} if _git(before, path) != _git(now, path))
     folders = {_folder(file.path) for file in plan.files} - {""}
-    ours = [path for path in changed if path in plan.touched or _folder(path) in folders]
+    ours = [path for path in changed if path in plan.touched or _folder(path) in folders or loads(path)]
     if ours:
         raise HubError(
             f"{repo.name} was changed by someone else meanwhile ({ours[0]}); run the same command again to publish on top of it"

@@ -1,4 +1,4 @@
-"""One data set repository of the Hub: what is there, and the calls that change it. Each is tried again where that is safe.
+"""One repository of the Hub: what is there, and the calls that change it. Each is tried again where that is safe.
 
 Every error is a `HubError` in one sentence without secrets. Knows nothing of the order in which a publication makes its calls.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from openr_data.errors import HubError
 from openr_data.hub.faults import Conflict, Missing, Passing, Place, is_fault, told
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 T = TypeVar("T")
-_KIND = "dataset"
+RepoType = Literal["dataset", "model"]
+_NOUNS = {"dataset": "data set", "model": "model", "space": "space"}
 _BATCH_FILES = 100
 _BATCH_BYTES = 64 << 20
 """So that progress is heard of, and little is sent twice after a fault."""
@@ -42,14 +43,27 @@ class Head:
 class Repository:
     """`owner/name` at one endpoint. Use it inside `quiet_library`."""
 
-    def __init__(self, name: str, endpoint: str, token: Token | None, patience: Patience, branch: str = "main") -> None:
-        self.name, self.branch, self.patience, self._endpoint = name, branch, patience, endpoint
+    def __init__(
+        self,
+        name: str,
+        endpoint: str,
+        token: Token | None,
+        patience: Patience,
+        branch: str = "main",
+        kind: RepoType = "dataset",
+    ) -> None:
+        self.name, self.branch, self.patience, self._endpoint, self._kind = name, branch, patience, endpoint, kind
         self.place = Place(name, cleared(endpoint), token)
         self._token: str | bool = token.reveal() if token else False
 
     @property
     def address(self) -> str:
-        return f"{self.place.endpoint}/datasets/{self.name}"
+        return f"{self.place.endpoint}/{'datasets/' * (self._kind == 'dataset')}{self.name}"
+
+    @property
+    def noun(self) -> str:
+        """What the repository holds: "data set" or "model"."""
+        return _NOUNS[self._kind]
 
     @property
     def _api(self) -> HfApi:
@@ -60,26 +74,28 @@ class Repository:
     def check_write(self) -> bool:
         """False where there is no such repository. Raises `HubError` where the token may not write to it."""
         try:
-            self.ask("checking the permissions", lambda: self._api.auth_check(self.name, repo_type=_KIND, write=True))
+            self.ask("checking the permissions", lambda: self._api.auth_check(self.name, repo_type=self._kind, write=True))
         except Missing:
             return False
         return True
 
     def other_type(self) -> str:
-        """The type of a repository of this name that holds no data set: "model", "space", or "" for none."""
-        for kind in ("model", "space"):
+        """What a repository of this name and another type holds: "model", "data set", "space", or "" for none."""
+        for kind in ("model", "dataset", "space"):
+            if kind == self._kind:
+                continue
             try:
-                self.ask(f"looking for a {kind}", partial(self._api.repo_info, self.name, repo_type=kind))
+                self.ask(f"looking for a {_NOUNS[kind]}", partial(self._api.repo_info, self.name, repo_type=kind))
             except Missing:
                 continue
-            return kind
+            return _NOUNS[kind]
         return ""
 
     def create(self, *, private: bool) -> None:
         """Make it. One that is there meanwhile, also by a call of ours whose answer was lost, is as good."""
 
         def make() -> object:
-            return self._api.create_repo(self.name, repo_type=_KIND, private=private, exist_ok=False)
+            return self._api.create_repo(self.name, repo_type=self._kind, private=private, exist_ok=False)
 
         try:
             self.ask("creating the repository", make)
@@ -95,7 +111,7 @@ class Repository:
         commits = {branch.name: branch.target_commit for branch in refs.branches}
         if self.branch not in commits:
             raise Missing(f"{self.name} has no branch {self.branch}")
-        info = self.ask("reading the repository", lambda: self._api.dataset_info(self.name))
+        info = self.ask("reading the repository", lambda: self._api.repo_info(self.name, repo_type=self._kind))
         commit = commits[self.branch]
         return Head(commit, self.tree(commit), bool(info.private), {tag.name: tag.target_commit for tag in refs.tags})
 
@@ -104,12 +120,12 @@ class Repository:
         return {tag.name: tag.target_commit for tag in self._refs().tags}
 
     def _refs(self) -> Any:
-        return self.ask("reading the branches", lambda: self._api.list_repo_refs(self.name, repo_type=_KIND))
+        return self.ask("reading the branches", lambda: self._api.list_repo_refs(self.name, repo_type=self._kind))
 
     def make_branch(self) -> None:
         """Start the branch at `main`."""
         try:
-            self.ask("creating the branch", lambda: self._api.create_branch(self.name, repo_type=_KIND, branch=self.branch))
+            self.ask("creating the branch", lambda: self._api.create_branch(self.name, repo_type=self._kind, branch=self.branch))
         except Conflict:
             return
 
@@ -118,7 +134,7 @@ class Repository:
         from huggingface_hub.hf_api import RepoFile
 
         def entries() -> list[Any]:
-            return list(self._api.list_repo_tree(self.name, repo_type=_KIND, revision=commit, recursive=True))
+            return list(self._api.list_repo_tree(self.name, repo_type=self._kind, revision=commit, recursive=True))
 
         found = self.ask("listing the files", entries)
         files = [each for each in found if isinstance(each, RepoFile)]
@@ -129,7 +145,7 @@ class Repository:
         from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
         from huggingface_hub.utils._headers import build_hf_headers
 
-        url = hf_hub_url(self.name, path, repo_type=_KIND, revision=commit, endpoint=self._endpoint)
+        url = hf_hub_url(self.name, path, repo_type=self._kind, revision=commit, endpoint=self._endpoint)
         headers = build_hf_headers(token=self._token, library_name="openr-data")
         if stop is not None:
             headers["Range"] = f"bytes={start}-{stop - 1}"
@@ -159,11 +175,11 @@ class Repository:
         return operations
 
     def _preupload(self, batch: list[Any]) -> None:
-        self._api.preupload_lfs_files(self.name, batch, repo_type=_KIND, revision=self.branch, free_memory=False)
+        self._api.preupload_lfs_files(self.name, batch, repo_type=self._kind, revision=self.branch, free_memory=False)
 
     def check_card(self, text: str) -> None:
         """Raises `HubError` with what the Hub finds wrong in the metadata of a README.md."""
-        self.ask("checking the data card", lambda: self._api._validate_yaml(text, repo_type=_KIND))
+        self.ask("checking the card", lambda: self._api._validate_yaml(text, repo_type=self._kind))
 
     def commit_once(self, operations: Sequence[Any], removed: Iterable[str], message: str, parent: str) -> str:
         """One commit on top of `parent`, or none: raises `Conflict` or `Passing`, after which it may still have been made."""
@@ -176,7 +192,7 @@ class Repository:
                 self.name,
                 [*operations, *deletes],
                 commit_message=message,
-                repo_type=_KIND,
+                repo_type=self._kind,
                 revision=self.branch,
                 parent_commit=parent,
             )
@@ -185,7 +201,9 @@ class Repository:
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Raises `Conflict` where the tag exists."""
-        self.ask(f"creating the tag {tag}", lambda: self._api.create_tag(self.name, repo_type=_KIND, tag=tag, revision=commit))
+        self.ask(
+            f"creating the tag {tag}", lambda: self._api.create_tag(self.name, repo_type=self._kind, tag=tag, revision=commit)
+        )
 
     def ask(self, doing: str, question: Callable[[], T]) -> T:
         """The answer, asked for again while the fault may pass."""

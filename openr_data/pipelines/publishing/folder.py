@@ -2,8 +2,10 @@
 
 The data lie in a folder that is named by what is in it, `data-<digest>/`; README.md says which one is the data set. So the new
 data are written beside the old, and the one step that counts is that README.md is replaced. Figures and `run.json` come before
-it, `manifest.json` after it, and what the old version had alone is deleted last. A hidden copy of the new manifest is there from
-the first write to the last deletion: by it a publication that was stopped is known again, and continued.
+it, `manifest.json` after it, and what the old version had alone is deleted last. An export and a model have names that loaders
+know, so another version of one is refused; the two files without which nothing is a model are written after all that loaders
+read. A hidden copy of the new manifest is there from the first write to the last deletion: by it a publication that was stopped
+is known again, and continued.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ from openr_data.errors import HubError, InputError
 from openr_data.hub.files import LocalFile, Plan, RemoteFile, plan
 from openr_data.hub.folder import Folder
 from openr_data.pipelines.publishing.hub import footer_rows
+from openr_data.pipelines.publishing.kinds import DATA_SET, Kind
 from openr_data.pipelines.publishing.record import MANIFEST, owned_files
-from openr_data.pipelines.publishing.source import RunSource, Source, Sources
+from openr_data.pipelines.publishing.source import Source, Sources
 from openr_data.pipelines.publishing.staging import README
 from openr_data.pipelines.publishing.types import Published, Sending
 
 _BEGUN = ".publishing.json"
 _VERSION = re.compile(r"data-[0-9a-f]{12}/.+")
 _LAST = {README: 1, MANIFEST: 2}
+_NEEDED = ("config.json", "prm_config.json")
+"""Without them a folder is no model, so they come after everything else that loaders read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class FolderTarget:
 
     url: str
     into_existing: bool = False
+    kind: Kind = DATA_SET
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,7 @@ def publish_to_folder(sources: Sources, target: FolderTarget, sending: Sending, 
     with sources() as source:
         files = source.files(existing, folder.name)
         planned = _planned(folder, there, target, files)
-        if not isinstance(source, RunSource):
-            _check_whole(folder, there, planned)
+        _check_whole(source, folder, there, planned, target)
         if dry_run or (planned.empty and there.begun is None):
             return Published(folder.name, "dry run" if dry_run else "unchanged", planned.changes, source.rows)
         _write(folder, there.sizes, planned, sending)
@@ -71,13 +76,13 @@ def publish_to_folder(sources: Sources, target: FolderTarget, sending: Sending, 
 
 def _look(folder: Folder, target: FolderTarget) -> _There:
     sizes = folder.sizes()
-    last, begun = (owned_files(folder.read(name)) if name in sizes else None for name in (MANIFEST, _BEGUN))
+    last, begun = (owned_files(folder.read(name), target.kind) if name in sizes else None for name in (MANIFEST, _BEGUN))
     there = _There({path: size for path, size in sizes.items() if path != _BEGUN}, last, begun)
     others = sorted(path for path in there.sizes if not there.ours(path) and not path.startswith("."))
     if others and last is None and not target.into_existing:
         raise HubError(
-            f"{folder.name} holds something else ({others[0]}) and no publication of openr-data; choose another folder, or "
-            "--into-existing to add the data set to it"
+            f"{folder.name} holds something else ({others[0]}) and no publication of openr-data; choose another folder"
+            f"{'' if target.kind.replaces else f', or {target.kind.option} {target.kind.offer}'}"
         )
     return there
 
@@ -94,9 +99,8 @@ def _planned(folder: Folder, there: _There, target: FolderTarget, files: Iterabl
         raise HubError(f"{folder.name} holds a {taken[0]} of something else, which is not overwritten; choose another folder")
     edited = [path for path in changed if there.begun is None and sums[path] != (there.last or {}).get(path, sums[path])]
     if edited and not target.into_existing:
-        raise HubError(
-            f"{folder.name} has a {edited[0]} that someone changed since it was published; --into-existing replaces it"
-        )
+        remedy = "publish to another folder" if target.kind.replaces else f"{target.kind.option} replaces it"
+        raise HubError(f"{folder.name} has a {edited[0]} that someone changed since it was published; {remedy}")
     return planned
 
 
@@ -105,7 +109,7 @@ def _sums(folder: Folder, there: _There, paths: Iterable[str]) -> dict[str, str]
     last = there.last or {}
     told = {path: last.get(path, "") for path in paths if _VERSION.fullmatch(path)}
     if there.begun is None:
-        told |= {path: last[path] for path in paths if path.startswith("data/") and path in last}
+        told |= {path: last[path] for path in paths if _is_data(path) and path in last}
     return {path: told[path] if path in told else folder.sha256(path) for path in sorted(paths)}
 
 
@@ -116,21 +120,27 @@ def _text(folder: Folder) -> str:
         raise InputError(f"the README.md in {folder.name} is not in UTF-8; save it so, then publish") from None
 
 
-def _check_whole(folder: Folder, there: _There, planned: Plan) -> None:
-    """An exported folder has fixed names, so a changed one cannot take the place of another in one step. One that was stopped is
-    continued.
+def _check_whole(source: Source, folder: Folder, there: _There, planned: Plan, target: FolderTarget) -> None:
+    """An exported folder and a model have fixed names, so a changed one cannot take the place of another in one step. One that
+    was stopped is continued.
     """
     begun = {file.path for file in planned.files if (there.begun or {}).get(file.path) == file.sha256}
-    changed = [change.path for change in planned.changes if change.kind in {"changed", "removed"}]
-    other = [path for path in changed if path not in _LAST and path not in begun]
+    differing = {"changed", "removed"} if there.last is None else {"changed", "removed", "new"}
+    changed = [change.path for change in planned.changes if change.kind in differing]
+    other = [path for path in changed if path not in _LAST and path not in begun and source.pinned(path)]
+    known = planned.touched | {path for path in there.sizes if there.ours(path)}
+    strays = sorted(path for path in set(there.sizes) - known if source.pinned(path) and source.loads(path))
+    if strays and not target.into_existing:
+        raise HubError(f"{folder.name} holds {strays[0]}, which would be loaded with ours; publish to another folder")
     if other:
-        raise HubError(f"{folder.name} holds another export ({other[0]} differs); publish this one to another folder")
+        what = "export" if target.kind is DATA_SET else target.kind.noun
+        raise HubError(f"{folder.name} holds another {what} ({other[0]} differs); publish this one to another folder")
 
 
 def _write(folder: Folder, sizes: Mapping[str, int], planned: Plan, sending: Sending) -> None:
     manifest = next(file for file in planned.files if file.path == MANIFEST)
     folder.replace(replace(manifest, path=_BEGUN))
-    uploads = sorted(planned.uploads, key=lambda file: (_LAST.get(file.path, 0), not _is_data(file.path), file.path))
+    uploads = sorted(planned.uploads, key=lambda file: (_place(file.path), file.path))
     total, done = sum(file.size for file in uploads), 0
     for file in uploads:
         sending("write", done, total)
@@ -142,9 +152,14 @@ def _write(folder: Folder, sizes: Mapping[str, int], planned: Plan, sending: Sen
     sending("write", done, total)
 
 
+def _place(path: str) -> tuple[int, bool, bool]:
+    """When a file is written: data first, README.md and the manifest last."""
+    return _LAST.get(path, 0), path in _NEEDED, not _is_data(path)
+
+
 def _is_data(path: str) -> bool:
-    """What may be large, and is not looked for by readers before README.md names it."""
-    return path.startswith(("data/", "data-"))
+    """What may be large, and is not looked for by readers before another file names it."""
+    return path.startswith(("data/", "data-")) or path.endswith(".safetensors")
 
 
 def _is_there(folder: Folder, sizes: Mapping[str, int], file: LocalFile) -> bool:

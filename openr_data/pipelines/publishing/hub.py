@@ -1,4 +1,4 @@
-"""`publish --repo`: a staged folder becomes one commit of a data set repository. How calls are made is `hub`'s business."""
+"""`publish --repo`: what is staged becomes one commit of a repository. How calls are made is `hub`'s business."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import partial
+from typing import Any
 
 from openr_data.errors import HubError, InputError
 from openr_data.hub.files import Plan, Tree, plan
@@ -16,7 +16,8 @@ from openr_data.hub.push import check, check_tag, look, open_to_write, push, tag
 from openr_data.hub.repository import Head, Repository
 from openr_data.hub.retry import Patience
 from openr_data.hub.session import endpoint, find_token, quiet_library
-from openr_data.pipelines.publishing.record import MANIFEST, owned_files
+from openr_data.pipelines.publishing.kinds import DATA_SET, Kind
+from openr_data.pipelines.publishing.record import MANIFEST, manifest_facts, owned_files
 from openr_data.pipelines.publishing.source import Source, Sources
 from openr_data.pipelines.publishing.staging import README
 from openr_data.pipelines.publishing.types import Published, Sending, Status
@@ -37,6 +38,7 @@ class HubTarget:
     branch: str = "main"
     tag: str = ""
     into_existing: bool = False
+    kind: Kind = DATA_SET
 
     def checked(self) -> HubTarget:
         """Raises `UsageError` for a name that cannot be one."""
@@ -61,7 +63,7 @@ def publish_to_hub(sources: Sources, target: HubTarget, message: str, way: HubWa
     Whether the token may write, and what is there, is known before anything is staged.
     """
     with quiet_library():
-        repo = Repository(target.repo, endpoint(), find_token(), way.patience, target.branch)
+        repo = Repository(target.repo, endpoint(), find_token(), way.patience, target.branch, target.kind.repo_type)
         if dry_run:
             return _preview(sources, target, repo)
         head = open_to_write(repo, private=not target.public)
@@ -73,15 +75,18 @@ def publish_to_hub(sources: Sources, target: HubTarget, message: str, way: HubWa
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What the branch holds: its files, those of the last publication, and the text of its card."""
+    """What the branch holds: its files, those of the last publication, its whole manifest, and the text of its card."""
 
     tree: Tree = field(default_factory=dict)
     owned: Mapping[str, str] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
 
 
 def _before(target: HubTarget, repo: Repository, head: Head) -> _Before:
-    return _Before(head.tree, _owned(target, repo, head), _text(repo, head) if README in head.tree else "")
+    manifest = repo.read(MANIFEST, head.commit) if MANIFEST in head.tree else b""
+    owned = _owned(target, repo, head, owned_files(manifest, target.kind))
+    return _Before(head.tree, owned, manifest_facts(manifest), _text(repo, head) if README in head.tree else "")
 
 
 def _publish(
@@ -90,7 +95,7 @@ def _publish(
     identity = next(file for file in planned.files if file.path == MANIFEST)
     if target.tag:
         check_tag(repo, head, planned, target.tag, identity)
-    commit = head.commit if planned.empty else _commit(repo, head, planned, message, sending)
+    commit = head.commit if planned.empty else _commit(source, repo, head, planned, message, sending)
     _verify(source, repo, planned, commit)
     tag, fresh = tag_version(repo, commit, identity, target.tag, committed=not planned.empty)
     status: Status = "unchanged" if planned.empty and not fresh else "published"
@@ -120,24 +125,34 @@ def _preview(sources: Sources, target: HubTarget, repo: Repository) -> Published
 
 def _planned(source: Source, target: HubTarget, repo: Repository, before: _Before) -> Plan:
     """The card is made with the text that is there, then everything is compared with what is there."""
+    _check_same(source, target, repo, before)
     files = source.files(before.card, repo.name)
     known = {file.path for file in files} | set(before.owned)
-    strays = [path for path in before.tree if path not in known and _loaded(path, source)]
-    if strays:
+    strays = [path for path in before.tree if path not in known and source.loads(path)]
+    replaced = target.kind.replaces and target.into_existing
+    if strays and not replaced:
         raise HubError(
-            f"{repo.name} holds {strays[0]}, which would be loaded as part of the data and is not ours; delete it, or use "
-            "another repository"
+            f"{repo.name} holds {strays[0]}, which would be loaded as part of {target.kind.loaded} and is not ours; delete it, "
+            "or use another repository"
         )
-    planned = plan(files, before.tree, before.owned)
+    planned = plan(files, before.tree, {*before.owned, *strays})
     taken = [each.path for each in planned.changes if each.kind == "changed" and each.path not in {*before.owned, *_REPLACED}]
     if taken and not target.into_existing:
-        raise HubError(f"{repo.name} has a {taken[0]} that is not ours; --into-existing replaces it")
+        raise HubError(f"{repo.name} has a {taken[0]} that is not ours; {target.kind.option} replaces it")
     return planned
 
 
-def _owned(target: HubTarget, repo: Repository, head: Head) -> Mapping[str, str]:
+def _check_same(source: Source, target: HubTarget, repo: Repository, before: _Before) -> None:
+    other = source.another(before.manifest) if before.owned else ""
+    if other and not target.into_existing:
+        raise HubError(
+            f"{repo.name} holds another {target.kind.noun} ({other}); use another repository, or {target.kind.option} "
+            f"{target.kind.offer}"
+        )
+
+
+def _owned(target: HubTarget, repo: Repository, head: Head, owned: Mapping[str, str] | None) -> Mapping[str, str]:
     """The files of the last publication. Raises `HubError` where the repository holds something else."""
-    owned = owned_files(repo.read(MANIFEST, head.commit)) if MANIFEST in head.tree else None
     if target.into_existing:
         return owned or {}
     if owned is None:
@@ -145,12 +160,14 @@ def _owned(target: HubTarget, repo: Repository, head: Head) -> Mapping[str, str]
         if others:
             raise HubError(
                 f"{repo.name} holds something else ({others[0]}) and no publication of openr-data; use another repository, or "
-                "--into-existing to add the data set to it"
+                f"{target.kind.option} {target.kind.offer}"
             )
         return {}
     edited = [path for path, sha256 in owned.items() if path in head.tree and _sha256(repo, head, path) != sha256]
     if edited:
-        raise HubError(f"{repo.name} has a {edited[0]} that someone changed since it was published; --into-existing replaces it")
+        raise HubError(
+            f"{repo.name} has a {edited[0]} that someone changed since it was published; {target.kind.option} replaces it"
+        )
     return owned
 
 
@@ -166,11 +183,7 @@ def _text(repo: Repository, head: Head) -> str:
         raise InputError(f"the README.md of {repo.name} is not in UTF-8; save it so, then publish") from None
 
 
-def _loaded(path: str, source: Source) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in source.patterns)
-
-
-def _commit(repo: Repository, head: Head, planned: Plan, message: str, sending: Sending) -> str:
+def _commit(source: Source, repo: Repository, head: Head, planned: Plan, message: str, sending: Sending) -> str:
     card = next((file for file in planned.uploads if file.path == README), None)
     if card is not None:
         repo.check_card(card.source.read_text(encoding="utf-8"))
@@ -182,7 +195,7 @@ def _commit(repo: Repository, head: Head, planned: Plan, message: str, sending: 
         sending("upload", done, total)
 
     sending("upload", 0, total)
-    return push(repo, head, planned, message, sent)
+    return push(repo, head, planned, message, sent, source.loads)
 
 
 def _verify(source: Source, repo: Repository, planned: Plan, commit: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from openr_data.data_cards.card import graft_card
 from openr_data.errors import InputError, RunDirError, UsageError
@@ -52,9 +53,16 @@ class Source(Protocol):
         """The rows of each Parquet file."""
         ...
 
-    @property
-    def patterns(self) -> Sequence[str]:
-        """Which files loaders look for."""
+    def loads(self, path: str) -> bool:
+        """Would loaders look for a file of this name?"""
+        ...
+
+    def pinned(self, path: str) -> bool:
+        """Does the file have the same name in every version, so that a folder cannot take over another one in one step?"""
+        ...
+
+    def another(self, manifest: Mapping[str, Any]) -> str:
+        """What makes the publication with this manifest another work, of which this is no new version; "" where nothing does."""
         ...
 
     def files(self, existing: str, location: str) -> list[LocalFile]:
@@ -76,13 +84,19 @@ class RunSource:
     def rows_of_files(self) -> Mapping[str, int]:
         return {entry.path: entry.rows for entry in self.staged.entries if entry.rows is not None}
 
-    @property
-    def patterns(self) -> Sequence[str]:
-        return self.staged.patterns
+    def loads(self, path: str) -> bool:
+        return any(fnmatchcase(path, pattern) for pattern in self.staged.patterns)
+
+    def pinned(self, path: str) -> bool:
+        """The data lie in a folder that is named by what is in it."""
+        return False
+
+    def another(self, manifest: Mapping[str, Any]) -> str:
+        return ""
 
     def files(self, existing: str, location: str) -> list[LocalFile]:
         add_card(self.staged, self.maker(self.run, self.staged.tables, existing, location))
-        return _local_files(self.staged.folder)
+        return local_files(self.staged.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +118,14 @@ class FolderSource:
     def rows_of_files(self) -> Mapping[str, int]:
         return {file.path: file.rows for file in self.exported.files if file.path.endswith(".parquet")}
 
-    @property
-    def patterns(self) -> Sequence[str]:
-        return sorted({f"{Path(file.path).parent.as_posix()}/*" for file in self.exported.files})
+    def loads(self, path: str) -> bool:
+        return any(fnmatchcase(path, f"{Path(file.path).parent.as_posix()}/*") for file in self.exported.files)
+
+    def pinned(self, path: str) -> bool:
+        return True
+
+    def another(self, manifest: Mapping[str, Any]) -> str:
+        return ""
 
     def files(self, existing: str, location: str) -> list[LocalFile]:
         """The folder's card keeps what people wrote into the one that is there, and says where the data are now."""
@@ -114,7 +133,7 @@ class FolderSource:
         card = (folder / README).read_text(encoding="utf-8").replace(_ANYWHERE, f'load_dataset("{location}"')
         write_text(self.staging / README, graft_card(card, existing))
         write_text(self.staging / MANIFEST, manifest_text(self.entries, {"export": True}))
-        return [*(LocalFile.of(entry.path, folder / entry.path) for entry in self.entries), *_local_files(self.staging)]
+        return [*(LocalFile.of(entry.path, folder / entry.path) for entry in self.entries), *local_files(self.staging)]
 
 
 Sources = Callable[[], AbstractContextManager[Source]]
@@ -148,7 +167,7 @@ def _staged(reader: RunReader, cut: Cut, maker: CardMaker, *, versioned: bool) -
 def _exported(exported: Exported) -> Iterator[Source]:
     written = {file.path: file for file in exported.files}
     entries = []
-    for local in _local_files(exported.path, skip={README, MANIFEST}):
+    for local in local_files(exported.path, skip={README, MANIFEST}):
         file = written.get(local.path)
         if file is not None and local.sha256 != file.sha256:
             raise InputError(f"{local.source} was changed since it was exported; export the run again")
@@ -157,7 +176,7 @@ def _exported(exported: Exported) -> Iterator[Source]:
         yield FolderSource(exported, Path(staging), tuple(entries))
 
 
-def _local_files(folder: Path, skip: set[str] | frozenset[str] = frozenset()) -> list[LocalFile]:
+def local_files(folder: Path, skip: set[str] | frozenset[str] = frozenset()) -> list[LocalFile]:
     """Every file below a folder but hidden ones; links are refused."""
     found = []
     for path in sorted(folder.rglob("*")):
