@@ -7,6 +7,7 @@ token in it is an error, and never becomes one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from openr_data.prm.config import PRMConfig
 from openr_data.types import Steps
 
 _REMEMBERED = 4096
+_HALF = re.compile("[\ud800-\udfff]")
 _ANCHORS = ("\n", "x", ".")
 _TODAY = datetime(2024, 7, 26)  # noqa: DTZ001  (a day on a calendar, the same everywhere)
 """The day of every chat template: one that writes today's date (Llama 3) would give other scores tomorrow."""
@@ -51,7 +53,7 @@ class Encoder:
         self.config, self.tokenizer = config, tokenizer
         self._text = plain_text(tokenizer)
         self._opening = _start(tokenizer) if config.template.start else _opening(tokenizer)
-        self._in_chat, self._anywhere = _controls(tokenizer, config)
+        self._in_question, self._in_step = _controls(tokenizer, config)
         self.prompt = lru_cache(maxsize=_REMEMBERED)(self._prompt)
         if config.template.chat and not tokenizer.chat_template:
             raise UsageError(
@@ -59,10 +61,13 @@ class Encoder:
             )
 
     def encode(self, question: str, steps: Steps) -> Encoded:
-        """One sequence for all steps. Raises `RowError` without steps, for a control token in a text, and `TooLong`."""
+        """One sequence for all steps. An empty step is a step, and is read at its tag.
+
+        Raises `RowError` without steps, for a control token in a text or half a character, and `TooLong`.
+        """
         if not steps:
             raise RowError("it has no steps")
-        self._refuse_controls(question, steps)
+        self._refuse(question, steps)
         found = self.assemble(question, steps)
         if len(found.ids) > self.config.context:
             raise TooLong(f"it has {len(found.ids)} tokens, and the model's context is {self.config.context}")
@@ -128,26 +133,32 @@ class Encoder:
             raise UsageError(f"the model's chat template refuses the template '{self.config.template.name}': {error}") from error
         return tuple(self.tokenizer.encode(str(text), add_special_tokens=False))
 
-    def _refuse_controls(self, question: str, steps: Sequence[str]) -> None:
-        turns = self.config.template.turns
-        for control in (*self._in_chat, *self._anywhere):
-            if control in question:
-                raise RowError(f"its question holds the control token '{control}'")
-        for control in (*(self._in_chat if turns else ()), *self._anywhere):
-            for number, step in enumerate(steps, 1):
-                if control in step:
-                    raise RowError(f"its step {number} holds the control token '{control}'")
+    def _refuse(self, question: str, steps: Sequence[str]) -> None:
+        if any(_HALF.search(text) for text in (question, *steps)):
+            raise RowError("its text is not Unicode: it holds half of a surrogate pair")
+        if found := self._in_question.search(question):
+            raise RowError(f"its question holds the control token '{found[0]}'")
+        for number, step in enumerate(steps, 1):
+            if found := self._in_step.search(step):
+                raise RowError(f"its step {number} holds the control token '{found[0]}'")
 
 
-def _controls(tokenizer: Any, config: PRMConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Texts that must not stand in what a chat template renders, and the tag, which must stand nowhere.
+def _controls(tokenizer: Any, config: PRMConfig) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What must not stand in a question, and in a step: control tokens in what a chat template renders, and the tag anywhere.
 
     A tag that is an ordinary word (+ of RLHFlow, a line break) is told by its place and may stand in a text.
     """
-    special = set(tokenizer.all_special_tokens)
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    special = {*tokenizer.all_special_tokens, *(str(each) for each in added.values() if each.special)}
     tag = config.tag.strip()
-    reserved = tag and (tag in special or config.tag_id in getattr(tokenizer, "added_tokens_decoder", {}))
-    return tuple(sorted(special - {tag})) if config.template.chat else (), (tag,) if reserved else ()
+    anywhere = {tag} if tag in special or config.tag_id in added else set()
+    rendered = special | anywhere if config.template.chat else anywhere
+    return _any_of(rendered - {""}), _any_of((rendered if config.template.turns else anywhere) - {""})
+
+
+def _any_of(texts: set[str]) -> re.Pattern[str]:
+    """Finds the first of the texts; without any, nothing."""
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or r"(?!)")
 
 
 def rest_of_text(encode: Any, text: str) -> Sequence[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from openr_data.errors import UsageError
 from openr_data.models.files import BUILTIN, model_folder
 from openr_data.prm.config import NAME, LabelReading, PRMConfig, Template
-from openr_data.prm.encode import Encoder, fingerprint
+from openr_data.prm.encode import Encoder, check_fingerprint, fingerprint
 from openr_data.prm.load import check_ids, load_tokenizer
 from openr_data.prm.tags import Tag, add_tag, choose_judgements, choose_tag
 from openr_data.prm.templates import template_of
@@ -49,11 +49,10 @@ def prepare(choice: ModelChoice, labels: LabelReading) -> Prepared:
         tag = add_tag(tokenizer, choose_tag(tokenizer, choice.tag))
         config, new_tag = _fresh(tokenizer, tag, choice), tag.is_new
     context = min(config.context, _context(folder, choice.context))
-    config = replace(config, labels=labels, base_model=choice.base, context=context)
-    config = replace(config, fingerprint=fingerprint(Encoder(tokenizer, config)))
-    return Prepared(
-        folder, tokenizer, config, Encoder(tokenizer, config), new_tag, new_head=not known and choice.head != "causal"
-    )
+    encoder = Encoder(tokenizer, replace(config, labels=labels, base_model=choice.base, context=context))
+    check_fingerprint(encoder, folder)
+    encoder.config = replace(encoder.config, fingerprint=fingerprint(encoder))
+    return Prepared(folder, tokenizer, encoder.config, encoder, new_tag, new_head=not known and choice.head != "causal")
 
 
 def _fresh(tokenizer: Any, tag: Tag, choice: ModelChoice) -> PRMConfig:
@@ -92,7 +91,9 @@ def _template(tokenizer: Any, name: str) -> Template:
 
 def _is_builtin(tokenizer: Any) -> bool:
     """Whether it knows the same pieces as the tokenizer of the built-in policy."""
-    return (BUILTIN / "tokenizer.json").is_file() and tokenizer.get_vocab() == load_tokenizer(BUILTIN).get_vocab()
+    if len(tokenizer) > 1000 or not (BUILTIN / "tokenizer.json").is_file():
+        return False
+    return bool(tokenizer.get_vocab() == load_tokenizer(BUILTIN).get_vocab())
 
 
 def _wanted(choice: ModelChoice) -> tuple[str, ...]:

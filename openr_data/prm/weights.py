@@ -62,12 +62,18 @@ def open_weights(folder: Path, config: PRMConfig, number_format: torch.dtype, at
                 dtype=number_format,
                 use_safetensors=True,
                 trust_remote_code=False,
-                attn_implementation=attention,
+                attn_implementation=_exact(attention, settings),
                 output_loading_info=True,
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
         raise UsageError(f"the model in '{folder}' cannot be loaded: {first_line(error)}") from error
     return model, sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+
+
+def _exact(attention: str, settings: Any) -> str:
+    """Torch's attention would leave out the cap that Gemma 2 puts on its attention scores, without a word."""
+    capped = getattr(settings.get_text_config(), "attn_logit_softcapping", None) is not None
+    return "eager" if capped and attention == "sdpa" else attention
 
 
 def refuse_absent(folder: Path, absent: list[str]) -> None:
