@@ -19,7 +19,7 @@ _CPU_TOKENS, _CUDA_TOKENS = 2048, 32768
 
 
 def open_transformers(spec: ScorerSpec) -> ModelScorer:
-    prm = load_prm(model_folder(spec.model, spec.revision), device=spec.device, dtype=spec.dtype)
+    prm = load_prm(model_folder(spec.model, spec.revision), device=spec.device, dtype=spec.dtype, style=spec.style)
     identity = identity_of(prm.folder, prm.config, str(prm.model.dtype))
     return ModelScorer(prm.encoder, TransformersBackend(prm, spec.batch_tokens), identity)
 
