@@ -76,7 +76,7 @@ def load_tokenizer(folder: Path) -> Any:
     kind: Any = PreTrainedTokenizerFast if saved else AutoTokenizer
     try:
         return kind.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise UsageError(f"the folder '{folder}' holds no tokenizer that can be read: {first_line(error)}") from error
 
 
