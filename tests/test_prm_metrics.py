@@ -17,7 +17,6 @@ from openr_data.prm.metrics import (
     cross_entropy,
     entropy,
     error_points,
-    first_below,
     probabilities,
     ranking,
     roc_points,
@@ -113,11 +112,6 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     false, true = roc_points(margins, rng.random(5000) < probabilities(margins))
     assert len(false) == len(true) == 400
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
-
-
-@pytest.mark.parametrize(("scores", "first"), [([0.9, 0.4, 0.1], 1), ([0.5], -1), ([], -1), ([0.49, 0.9], 0)])
-def test_the_first_error_is_the_first_score_below(scores: list[float], first: int) -> None:
-    assert first_below(scores, 0.5) == first
 
 
 PAIRS = arrays(np.float64, st.integers(4, 30), elements=st.floats(-40, 40)).flatmap(

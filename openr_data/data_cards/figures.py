@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 FOLDER = "figures"
 
-_RIGHT, _WRONG, _UNKNOWN, _PLAIN = "#0072B2", "#D55E00", "#A6A6A6", "#0072B2"
+RIGHT, WRONG, UNKNOWN, _PLAIN = "#0072B2", "#D55E00", "#A6A6A6", "#0072B2"
 _DOTS = 160
 _WIDTH = 7.0
 _PANELS = 3
 _LAST_STEP = 25
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -65,7 +65,7 @@ def figures(counted: Statistics) -> list[Figure]:
     makers: Sequence[Callable[[Statistics], Figure | None]] = (_balance, _first_errors, _values, _place, _steps, _pass_rates)
     from matplotlib import rc_context, style
 
-    with style.context("default"), rc_context(_STYLE):
+    with style.context("default"), rc_context(STYLE):
         return [figure for make in makers if (figure := make(counted)) is not None]
 
 
@@ -92,7 +92,7 @@ def _balance(counted: Statistics) -> Figure | None:
     bars = {name: parts for name, parts in bars.items() if sum(count for _, count in parts)}
     if not bars:
         return None
-    canvas, (axes,) = _canvas(0.75 + 0.62 * len(bars))
+    canvas, (axes,) = new_canvas(0.75 + 0.62 * len(bars))
     for place, parts in enumerate(bars.values()):
         _stack(axes, place, parts)
     axes.set_yticks(range(len(bars)), labels=[_bar_name(name, parts) for name, parts in bars.items()])
@@ -103,17 +103,17 @@ def _balance(counted: Statistics) -> Figure | None:
     axes.tick_params(axis="y", length=0)
     told = "; ".join(f"{name.lower()}: {_told(parts)}" for name, parts in reversed(bars.items()))
     alt = "Stacked bars of how answers, solutions and steps are labelled"
-    return _made("label-balance", canvas, "Label balance", alt, _sentence(told))
+    return finished("label-balance", canvas, "Label balance", alt, _sentence(told))
 
 
 def _stack(axes: Axes, place: int, parts: Sequence[tuple[str, int]]) -> None:
     """What is too narrow for its name is named to the right of the bar."""
     whole, left, narrow = sum(count for _, count in parts), 0.0, []
-    for (name, count), colour in zip(parts, (_RIGHT, _WRONG, _UNKNOWN), strict=True):
+    for (name, count), colour in zip(parts, (RIGHT, WRONG, UNKNOWN), strict=True):
         width = 100 * count / whole
         axes.barh(place, width, left=left, height=0.62, color=colour, edgecolor="white", linewidth=1)
         if width >= 3 * len(name) / 2:
-            ink = "white" if colour != _UNKNOWN else "#222222"
+            ink = "white" if colour != UNKNOWN else "#222222"
             axes.text(left + width / 2, place, f"{name}\n{width:.1f} %", ha="center", va="center", color=ink, fontsize=8.5)
         elif count:
             narrow.append(f"{name}\n{width:.1f} %")
@@ -135,17 +135,17 @@ def _first_errors(counted: Statistics) -> Figure | None:
     whole = sum(found.values())
     if not whole:
         return None
-    canvas, panels = _canvas(2.7, 2 if counted.first_error_place else 1)
+    canvas, panels = new_canvas(2.7, 2 if counted.first_error_place else 1)
     last = min(max(found), _LAST_STEP)
     heights = [found.get(step, 0) for step in range(last)] + [sum(n for step, n in found.items() if step >= last)]
-    panels[0].bar(range(1, last + 2), heights, color=_WRONG, width=0.85)
+    panels[0].bar(range(1, last + 2), heights, color=WRONG, width=0.85)
     panels[0].set(
         xlabel=f"step of the first error{f' (last bar: {last + 1} and later)' * (max(found) > last)}", ylabel="solutions"
     )
     panels[0].set_xlim(0.4, last + 1.6)
     _whole_ticks(panels[0])
     if counted.first_error_place:
-        _bars(panels[1], counted.first_error_place, _WRONG, scale=100)
+        _bars(panels[1], counted.first_error_place, WRONG, scale=100)
         panels[1].set(xlabel="its place (% of the solution's steps)", ylabel="solutions", xlim=(0, 100))
     middle = _quantile(found, whole / 2)
     caption = f"Half of the {number(whole)} first errors stand at step {middle + 1} or before it"
@@ -153,7 +153,7 @@ def _first_errors(counted: Statistics) -> Figure | None:
         early = _below(counted.first_error_place, 0.5)
         caption += f", and {share(early, counted.first_error_place.total)} of them end before the middle of the solution"
     alt = "Histograms of the step of the first error and of its place in the solution"
-    return _made("first-errors", canvas, "First errors", alt, f"{caption}.")
+    return finished("first-errors", canvas, "First errors", alt, f"{caption}.")
 
 
 def _values(counted: Statistics) -> Figure | None:
@@ -162,13 +162,13 @@ def _values(counted: Statistics) -> Figure | None:
     shown = dict(list((shown or counted.values).items())[:_PANELS])
     if not any(values.total for values in shown.values()):
         return None
-    canvas, panels = _canvas(2.7, len(shown))
+    canvas, panels = new_canvas(2.7, len(shown))
     for axes, (name, values) in zip(panels, shown.items(), strict=True):
         _bars(axes, values, _PLAIN)
         axes.set(xlabel=f"value of a step\n(estimator: {_plain(name)})", xlim=(values.edges[0], values.edges[-1]))
     panels[0].set(ylabel="steps")
     told = "; ".join(_ends(name, values) for name, values in shown.items())
-    return _made("step-values", canvas, "Step values", "Histogram of the values of steps, by estimator", _sentence(told))
+    return finished("step-values", canvas, "Step values", "Histogram of the values of steps, by estimator", _sentence(told))
 
 
 def _ends(name: str, values: Histogram) -> str:
@@ -184,7 +184,7 @@ def _place(counted: Statistics) -> Figure | None:
     known = [(10 * place + 5, value) for place, value in enumerate(counted.value_by_place) if value is not None]
     if len(known) < 2:
         return None
-    canvas, (axes,) = _canvas(2.6)
+    canvas, (axes,) = new_canvas(2.6)
     places, values = [place for place, _ in known], [value for _, value in known]
     axes.plot(places, values, color=_PLAIN, marker="o", markersize=5, linewidth=2)
     low, high = min(0.0, *values), max(1.0, *values)
@@ -196,14 +196,14 @@ def _place(counted: Statistics) -> Figure | None:
     )
     alt = "Line of the mean value of steps over their place in the solution"
     caption = f"The mean value goes from {values[0]:.2f} in the first steps to {values[-1]:.2f} in the last."
-    return _made("value-by-place", canvas, "Values along a solution", alt, caption)
+    return finished("value-by-place", canvas, "Values along a solution", alt, caption)
 
 
 def _steps(counted: Statistics) -> Figure | None:
     counts, spread = counted.step_counts, counted.steps_per_solution
     if counts is None or not counts.total:
         return None
-    canvas, (axes,) = _canvas(2.6)
+    canvas, (axes,) = new_canvas(2.6)
     centre = all(b - a == 1 for a, b in pairwise(counts.edges))
     _bars(axes, counts, _PLAIN, centred=centre)
     axes.set(xlabel="steps per solution", ylabel="solutions")
@@ -212,14 +212,14 @@ def _steps(counted: Statistics) -> Figure | None:
         f"A solution has {spread.mean:.1f} steps on average; "
         f"nine in ten have at most {spread.p90:,.0f}, the longest {spread.maximum:,.0f}."
     )
-    return _made("steps-per-solution", canvas, "Solution lengths", "Histogram of the number of steps per solution", caption)
+    return finished("steps-per-solution", canvas, "Solution lengths", "Histogram of the number of steps per solution", caption)
 
 
 def _pass_rates(counted: Statistics) -> Figure | None:
     rates = counted.pass_rates
     if rates is None or not rates.total:
         return None
-    canvas, (axes,) = _canvas(2.6)
+    canvas, (axes,) = new_canvas(2.6)
     _bars(axes, rates, _PLAIN, scale=100)
     axes.set(xlim=(0, 100), xlabel="pass rate of a problem (% right answers)", ylabel="problems")
     _whole_ticks(axes, "y")
@@ -228,10 +228,10 @@ def _pass_rates(counted: Statistics) -> Figure | None:
         f"Less than {100 * rates.edges[1]:.0f} % of the answers are right on {share(low, rates.total)} of the "
         f"{number(rates.total)} problems, and {100 * rates.edges[-2]:.0f} % or more on {share(high, rates.total)}."
     )
-    return _made("pass-rates", canvas, "Pass rates", "Histogram of pass rates over problems", caption)
+    return finished("pass-rates", canvas, "Pass rates", "Histogram of pass rates over problems", caption)
 
 
-def _canvas(height: float, panels: int = 1) -> tuple[Canvas, list[Axes]]:
+def new_canvas(height: float, panels: int = 1) -> tuple[Canvas, list[Axes]]:
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=(_WIDTH, height), dpi=_DOTS, layout="constrained")
@@ -246,7 +246,7 @@ def _tick(value: float, _: int) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:g}"
 
 
-def _made(name: str, canvas: Canvas, title: str, alt: str, caption: str) -> Figure:
+def finished(name: str, canvas: Canvas, title: str, alt: str, caption: str) -> Figure:
     """Neither a date nor a version in the file: the same numbers give the same bytes."""
     out = BytesIO()
     canvas.savefig(out, format="png", backend="agg", metadata={"Software": None})

@@ -6,7 +6,6 @@ problem of each step. All are arrays of the same length, [steps]. A quantity tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -155,15 +154,6 @@ def spearman(left: Floats, right: Floats) -> float | None:
     if not (np.ptp(ranks[0]) and np.ptp(ranks[1])):
         return None
     return float(np.corrcoef(*ranks)[0, 1])
-
-
-def first_below(scores: Sequence[float], threshold: float) -> int:
-    """The first error that the scores name: the index of the first one below the threshold, or -1 (arXiv 2412.06559).
-
-    >>> first_below([0.9, 0.4, 0.1], 0.5), first_below([0.9, 0.5], 0.5)
-    (1, -1)
-    """
-    return next((step for step, score in enumerate(scores) if score < threshold), -1)
 
 
 def roc_points(margins: Floats, good: Bools) -> tuple[list[float], list[float]]:
