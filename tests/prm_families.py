@@ -1,4 +1,4 @@
-"""Tiny random models of every family, each with a small tokenizer of its family's class and rules, trained here on a few lines."""
+"""Tiny random models of every family, each with a small tokenizer of its class and rules, trained here on a few lines."""
 # ruff: noqa: S106  (special tokens are no passwords)
 
 from __future__ import annotations
