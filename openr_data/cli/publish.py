@@ -93,14 +93,14 @@ def publish(
 
     target = _target(repo, to, public=public, revision=revision, tag=tag, into_existing=into_existing)
     cut = Cut(parse_splits(splits), parse_size(file_size))
-    with _sending(quiet=dry_run) as sending:
+    with sending_shown(quiet=dry_run) as sending:
         attempts = 2 if dry_run else 6
         how = PublishOptions(cut, message, dry_run, patience=Patience(attempts, note=warn), sending=sending)
         published = publish(path, target, how)
     if as_json:
         print_json(published.plain())
     else:
-        _show(published)
+        show_published(published)
 
 
 def _target(repo: str, to: str, *, public: bool, revision: str, tag: str, into_existing: bool) -> HubTarget | FolderTarget:
@@ -114,7 +114,8 @@ def _target(repo: str, to: str, *, public: bool, revision: str, tag: str, into_e
     return HubTarget(repo, public, revision, tag, into_existing).checked() if repo else FolderTarget(to, into_existing)
 
 
-def _show(published: Published) -> None:
+def show_published(published: Published) -> None:
+    """Every file of a dry run, then what went where."""
     counts = {kind: sum(change.kind == kind for change in published.changes) for kind in _SIGNS}
     if published.status == "dry run":
         for change in published.changes:
@@ -152,7 +153,7 @@ def _size(size: int) -> str:
 
 
 @contextmanager
-def _sending(*, quiet: bool) -> Iterator[Sending]:
+def sending_shown(*, quiet: bool) -> Iterator[Sending]:
     """How bytes travel: a bar on a terminal, JSON lines for programs, both on standard error."""
     if quiet:
         yield lambda *_: None

@@ -23,11 +23,16 @@ ORDER = (
     "task_categories",
     "annotations_creators",
     "source_datasets",
+    "base_model",
+    "datasets",
+    "library_name",
+    "pipeline_tag",
     "tags",
     "dataset_info",
     "configs",
+    "model-index",
 )
-"""The order in which the `datasets` library writes the keys."""
+"""The order in which the `datasets` library writes the keys of its cards, and with those of model cards among them."""
 
 _OPEN = re.compile(r"\A\s*---[ \t]*(?:\r?\n|\Z)")
 _CLOSE = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from openr_data.errors import UsageError
 _PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 BUILTIN = Path(__file__).parents[1] / "engines" / "builtin" / "weights"
 """The small policy that ships with the package."""
+_RECORDS = frozenset({"manifest.json", "training.json", "prm_run.json"})
+"""They tell how a model was made or published, and are read by no model: without them, or shortened, it is the same model."""
 _LARGE = 32 * 2**20
 
 
@@ -57,15 +59,24 @@ def _checked(folder: Path, weights: bool) -> Path:
 
 def model_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of everything that shapes what the model writes: weights, configuration, tokenizer."""
+    return _total(_files(folder))
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of the weights alone."""
+    return _total(path for path in _files(folder) if path.suffix == ".safetensors")
+
+
+def _total(paths: Iterable[Path]) -> str:
     total = sha256()
-    for path in _files(folder):
+    for path in paths:
         total.update(f"{path.name}\0{_digest(path)}\n".encode())
     return total.hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.is_file() and any(path.match(pattern) for pattern in _PATTERNS):
+        if path.is_file() and path.name not in _RECORDS and any(path.match(pattern) for pattern in _PATTERNS):
             yield path
 
 

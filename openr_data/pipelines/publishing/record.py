@@ -89,16 +89,16 @@ def run_text(record: RunRecord) -> str:
 def portable(value: Any) -> Any:
     """A recorded value without anything of this machine."""
     if isinstance(value, Mapping):
-        return {_last_part(str(key)): portable(each) for key, each in value.items() if not _DROPPED.search(str(key))}
+        return {last_part(str(key)): portable(each) for key, each in value.items() if not _DROPPED.search(str(key))}
     if isinstance(value, list | tuple):
         return [portable(each) for each in value]
-    return _last_part(value) if isinstance(value, str) else value
+    return last_part(value) if isinstance(value, str) else value
 
 
-def _last_part(text: str) -> str:
+def last_part(text: str) -> str:
     """A path of a machine becomes its last part, an address of a server nothing; a name on the Hub (`owner/name`) stays.
 
-    >>> _last_part("/home/ann/problems.jsonl"), _last_part("openai/gsm8k"), _last_part("http://gpu7:8000/v1")
+    >>> last_part("/home/ann/problems.jsonl"), last_part("openai/gsm8k"), last_part("http://gpu7:8000/v1")
     ('problems.jsonl', 'openai/gsm8k', '')
     """
     if re.match(r"[a-z][a-z0-9+.-]*://", text):
