@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def processbench(
     `threshold` is `fixed` (p(+) = 0.5, what a classifier itself says; the authors' choice for models that give a verdict),
     `gsm8k` (the one with the highest F1 on that subset, on all of them; their choice for models that give a score) or a p(+).
     `out` gets `processbench.json` and the authors' files with each case's prediction, margins and scores.
-    Raises `UsageError`, `InputError` (see `read_cases`), `StorageError`, and what the scorer raises. Nothing is written before
+    Raises `UsageError`, `InputError` (see `read_cases`), `StorageError`, and what the scorer raises. No file is written before
     all is scored.
     """
     cases = read_cases(files)
@@ -164,7 +164,7 @@ def _said(case: Case, prediction: int | None, found: StepScores) -> Mapping[str,
 class _Teller:
     """Counts finished cases and tells them."""
 
-    def __init__(self, total: int, report: Callable[[Snapshot], None]) -> None:
+    def __init__(self, total: int, report: Report) -> None:
         self._total, self._report = total, report
         self._done = 0
         self._began = time.monotonic()

@@ -15,6 +15,9 @@ Kind = Literal["prm", "critic"]
 Interval = tuple[float, float] | None
 
 _LATE = 10
+_MUCH = 0.1
+"""Share of cases without an answer that is worth a sentence."""
+
 _HEADLINE = (
     "Percent. `error`: the first wrong step is named exactly; `correct`: a solution without one is called right; F1: their "
     "harmonic mean; the average counts each subset once. One without an answer counts as not found; F1 of the rest leaves such "
@@ -155,6 +158,9 @@ def _remarks(report: ProcessBenchReport) -> Iterator[str]:
     if report.probability is not None:
         chosen = f"the one with the best F1 on {SUBSET}, used on all subsets" if report.rule == SUBSET else "set beforehand"
         yield f"A step is wrong below p(+) = {report.probability:.4g} (margin {report.threshold:.4g}), {chosen}."
+    cases, silent = (sum(getattr(each.score, name) for each in report.subsets) for name in ("cases", "silent"))
+    if silent > _MUCH * cases:
+        yield f"{silent:,} of {cases:,} cases have no answer, so F1 says little of how well the others are judged."
     if cut := [each.name for each in report.subsets if not each.whole]:
         yield f"Not of the published size, so not comparable with published numbers: {', '.join(cut)}."
     if missing := [name for name in SIZES if name not in {each.name for each in report.subsets}]:
