@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from openr_data.errors import UsageError
 from openr_data.prm.config import Head, LabelReading
 
 Loss = Literal["cross_entropy", "squared", "ranking"]
@@ -40,13 +41,16 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """`batch` is solutions per optimiser step over all processes; `accumulation` splits it into that many forward passes.
+    """`batch` is solutions per optimiser step over all processes; `accumulation` splits it into that many micro-batches, and
+    `batch_tokens` (0: 2,048 on a CPU, 16,384 on CUDA) splits those further: the most tokens of one forward pass, padding
+    included. Neither changes the loss.
 
-    `rate` 0 is 1e-4 with LoRA, 1e-3 for models below 10 M parameters, else 2e-6. `positive_weight` multiplies the loss of targets
-    above .5 (0: such that both classes weigh the same). `evaluate_every` and `save_every` are in optimiser steps, 0: five times a
-    run. `patience` evaluations without a better AUROC end the run (0: never). `dtype` `auto` is bfloat16 on CUDA, float32 on a
-    CPU. `packing` `auto` packs where flash attention is there. `report_to` names trackers of transformers (trackio, wandb,
-    tensorboard).
+    `rate` 0 is 1e-4 with LoRA, 1e-3 for models below 10 M parameters, else 2e-6. `warmup` is a share of the steps.
+    `positive_weight` multiplies the loss of targets above .5 (0: such that both classes weigh the same). `evaluate_every` and
+    `save_every` are in optimiser steps, 0: five times a run; with evaluations, `save_every` is a multiple of `evaluate_every`.
+    `patience` evaluations without a better AUROC end the run (0: never). `dtype` `auto` is bfloat16 on CUDA (autocast over
+    weights in float32), float32 on a CPU. `packing` `auto` packs where flash attention is there. `report_to` names trackers of
+    transformers (trackio, wandb, tensorboard). Raises `UsageError` naming the first value that cannot be used.
     """
 
     model: ModelChoice = field(default_factory=ModelChoice)
@@ -68,10 +72,41 @@ class TrainConfig:
     dtype: str = "auto"
     checkpointing: bool = False
     packing: Packing = "auto"
-    batch_tokens: int = 8192
+    batch_tokens: int = 0
     evaluate_every: int = 0
     save_every: int = 0
     patience: int = 0
     seed: int = 0
     device: str = "auto"
     report_to: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, (lowest, highest) in _RANGES.items():
+            if not lowest <= getattr(self, name) <= highest:
+                raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it lies from {lowest:g} to {highest:g}")
+        if not self.max_steps and not self.epochs:
+            raise UsageError("a training of no epochs and no steps trains nothing")
+        if self.loss == "ranking" and (self.smoothing or self.positive_weight != 1):
+            raise UsageError("the ranking loss compares steps: it knows neither label smoothing nor a weight of good steps")
+        if self.save_every % (self.evaluate_every or 1):
+            raise UsageError("--save-every is a multiple of --evaluate-every: the best checkpoint is one that was measured")
+
+
+_MANY = float(2**31)
+_RANGES = {
+    "ranking_margin": (0.0, _MANY),
+    "epochs": (0.0, _MANY),
+    "max_steps": (0, _MANY),
+    "batch": (1, _MANY),
+    "accumulation": (1, _MANY),
+    "rate": (0.0, 1.0),
+    "warmup": (0.0, 1.0),
+    "weight_decay": (0.0, _MANY),
+    "clip": (0.0, _MANY),
+    "positive_weight": (0.0, _MANY),
+    "smoothing": (0.0, 1.0),
+    "batch_tokens": (0, _MANY),
+    "evaluate_every": (0, _MANY),
+    "save_every": (0, _MANY),
+    "patience": (0, _MANY),
+}
