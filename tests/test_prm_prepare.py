@@ -168,7 +168,7 @@ def test_a_causal_model_without_its_head_is_refused(tmp_path: Path) -> None:
 
 
 def test_gemma_3_has_no_small_head(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no token classification over a 'gemma3_text' model; use --head causal"):
+    with pytest.raises(UsageError, match="no token classification over a 'gemma3_text' model: its head stays causal"):
         build(prepared_of(save_family(tmp_path, "gemma3"), head="value"), dtype=torch.float32)
 
 

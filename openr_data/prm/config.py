@@ -1,4 +1,4 @@
-"""`prm_config.json`: what a process reward model is asked and where its answer is read. Training, scoring and serving share it."""
+"""`prm_config.json`: what a process reward model is asked and where its answer is read, for training, scoring and serving."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ class PRMConfig:
     The score of a step is read at the position of its tag plus `read_offset` (0: at the tag; -1: at the token before it, where a
     model was trained with the usual shift). `scale` and `shift` calibrate the logit difference (Platt): p = sigmoid(scale * d +
     shift). `context` is the longest sequence in tokens. `fingerprint` tells whether a tokenizer still encodes as in training
-    (`encode.fingerprint`); models of others have none.
+    (`encode.fingerprint`), and `base_digest` whether a base's weights are those an adapter was trained on; models of others have
+    neither.
     """
 
     head: Head
@@ -88,6 +89,7 @@ class PRMConfig:
     scale: float = 1.0
     shift: float = 0.0
     base_model: str = ""
+    base_digest: str = ""
     fingerprint: str = ""
     version: int = VERSION
 

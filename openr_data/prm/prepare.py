@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openr_data.errors import UsageError
-from openr_data.models.files import BUILTIN, model_folder
+from openr_data.models.files import BUILTIN, model_folder, weights_digest
 from openr_data.prm.config import NAME, LabelReading, PRMConfig, Template
 from openr_data.prm.encode import Encoder, check_fingerprint, fingerprint
 from openr_data.prm.load import check_ids, load_tokenizer
@@ -49,7 +49,8 @@ def prepare(choice: ModelChoice, labels: LabelReading) -> Prepared:
         tag = add_tag(tokenizer, choose_tag(tokenizer, choice.tag))
         config, new_tag = _fresh(tokenizer, tag, choice), tag.is_new
     context = min(config.context, _context(folder, choice.context))
-    encoder = Encoder(tokenizer, replace(config, labels=labels, base_model=choice.base, context=context))
+    config = replace(config, labels=labels, context=context, base_model=choice.base, base_digest=weights_digest(folder))
+    encoder = Encoder(tokenizer, config)
     check_fingerprint(encoder, folder)
     encoder.config = replace(encoder.config, fingerprint=fingerprint(encoder))
     return Prepared(folder, tokenizer, encoder.config, encoder, new_tag, new_head=not known and choice.head != "causal")

@@ -39,5 +39,5 @@ def token_classification_class(config_class: type) -> Any:
     mapping: Any = AutoModelForTokenClassification._model_mapping
     if config_class not in mapping:
         family = getattr(config_class, "model_type", config_class.__name__)
-        raise UsageError(f"transformers has no token classification over a '{family}' model; use --head causal")
+        raise UsageError(f"transformers has no token classification over a '{family}' model: its head stays causal")
     return mapping[config_class]
