@@ -65,6 +65,6 @@ def _belongs_to_head(model: Any, module: nn.Linear) -> bool:
 
 
 def margins(logits: Tensor) -> Tensor:
-    """[..., 2] or [..., 1] -> [...]: the logit difference log p(+) - log p(-), in fp32."""
-    found = logits.float()
-    return found[..., 1] - found[..., 0] if found.shape[-1] == 2 else found[..., 0]
+    """[..., 2] or [..., 1] -> [...]: the logit difference log p(+) - log p(-), in fp32; of float64, rounded last."""
+    found = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return (found[..., 1] - found[..., 0] if found.shape[-1] == 2 else found[..., 0]).float()

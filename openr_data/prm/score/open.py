@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from openr_data.errors import UsageError
-from openr_data.prm.score.base import Scorer, ScorerSpec
+from openr_data.prm.score.base import ScorerSpec
+from openr_data.prm.score.scorer import ModelScorer
 
 
-def open_scorer(spec: ScorerSpec) -> Scorer:
+def open_scorer(spec: ScorerSpec) -> ModelScorer:
     """Raises `UsageError` for an unknown backend or a model that cannot be had, `InputError` for one that is no PRM."""
     try:
         opener = BACKENDS[spec.backend]
@@ -17,22 +18,22 @@ def open_scorer(spec: ScorerSpec) -> Scorer:
     return opener(spec)
 
 
-def _transformers(spec: ScorerSpec) -> Scorer:
+def _transformers(spec: ScorerSpec) -> ModelScorer:
     from openr_data.prm.score.transformers import open_transformers
 
     return open_transformers(spec)
 
 
-def _vllm(spec: ScorerSpec) -> Scorer:
+def _vllm(spec: ScorerSpec) -> ModelScorer:
     from openr_data.prm.score.vllm import open_vllm
 
     return open_vllm(spec)
 
 
-def _http(spec: ScorerSpec) -> Scorer:
+def _http(spec: ScorerSpec) -> ModelScorer:
     from openr_data.prm.score.http import open_http
 
     return open_http(spec)
 
 
-BACKENDS: Mapping[str, Callable[[ScorerSpec], Scorer]] = {"transformers": _transformers, "vllm": _vllm, "http": _http}
+BACKENDS: Mapping[str, Callable[[ScorerSpec], ModelScorer]] = {"transformers": _transformers, "vllm": _vllm, "http": _http}

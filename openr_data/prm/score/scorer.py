@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 from openr_data.prm.config import PRMConfig
 from openr_data.prm.encode import Encoded, Encoder, RowError
 from openr_data.prm.score.base import Backend, ScoreRequest
+from openr_data.prm.score.meter import Meter
 from openr_data.prm.scores import StepScores
 
 _NOT_FINITE = "the model's answer is not a number"
@@ -20,11 +21,14 @@ def quiet(_: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ModelScorer:
-    """A `Scorer`. A request that comes several times is computed once. Raises `EngineError` where the backend does."""
+    """A `Scorer`. A request that comes several times is computed once; `meter` counts the tokens of those that were computed.
+    Raises `EngineError` where the backend does.
+    """
 
     encoder: Encoder
     backend: Backend
     identity: str
+    meter: Meter = field(default_factory=Meter, compare=False)
 
     @property
     def config(self) -> PRMConfig:
@@ -36,6 +40,7 @@ class ModelScorer:
         if len(found) > len(distinct):
             on_done(len(found) - len(distinct))
         margins = self.backend.margins(distinct, on_done) if distinct else []
+        self.meter.tokens += sum(len(each.ids) for each in distinct)
         scores = {each: self._calibrated(raw) for each, raw in zip(distinct, margins, strict=True)}
         return [scores[each] if isinstance(each, Encoded) else StepScores((), each) for each in found]
 
