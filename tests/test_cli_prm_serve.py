@@ -37,7 +37,7 @@ def test_the_server_takes_the_place_of_the_program(folder: Path, monkeypatch: py
     started: list[Any] = []
     monkeypatch.setattr(os, "execve", lambda *words: started.append(words))
     monkeypatch.setattr("openr_data.prm.score.vllm.refuse_absent", lambda: None)
-    found = run.invoke(app, ["serve", str(folder]))
+    found = run.invoke(app, ["serve", str(folder)])
     assert found.exit_code == 0, found.output
     ((program, command, environment),) = started
     assert command[:3] == (program, "-m", "vllm.entrypoints.openai.api_server")
@@ -47,7 +47,7 @@ def test_the_server_takes_the_place_of_the_program(folder: Path, monkeypatch: py
 
 def test_without_vllm_it_says_so_and_prints_no_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openr_data.prm.score.vllm.find_spec", lambda _name: None)
-    found = run.invoke(app, ["serve", str(folder]))
+    found = run.invoke(app, ["serve", str(folder)])
     assert isinstance(found.exception, UsageError)
     assert str(found.exception) == "this needs vLLM, which is not installed: pip install 'openr-data[vllm]'"
     assert found.output == ""
@@ -59,4 +59,3 @@ def test_models_of_others_take_a_style(tmp_path: Path) -> None:
     found = run.invoke(app, ["serve", str(folder), "--print"])
     assert isinstance(found.exception, UsageError)
     assert "name it with --style" in str(found.exception)
-
