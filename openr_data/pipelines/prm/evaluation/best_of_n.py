@@ -20,7 +20,6 @@ from openr_data.prm.score.base import Scorer
 from openr_data.prm.scores import StepScores
 from openr_data.problems.digests import digest
 
-STAGE = "best of n"
 PASS, MAJORITY = "pass@n", "majority"
 VOTES = ("min", "last", "product", "mean")
 """Aggregations whose value is a weight in 0 .. 1."""
@@ -51,14 +50,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class BestOfNReport:
-    """`curves` by the name of the way to choose. `without` questions had no candidate; `smaller` ones had fewer than the largest
-    n, and for an n above their number all their candidates are taken. `last_step` of `several` candidates with more than one
-    step have their lowest score at the last one.
+    """`curves` by the name of the way to choose. `elsewhere` counts questions that are not looked at, `without`
+    those that had no candidate, `smaller` those with fewer than the largest n: for an n above their number all of them are
+    taken. `last_step` of `several` candidates with more than one step have their lowest score at the last one.
     """
 
     source: str
     told: str
     questions: int
+    elsewhere: int
     without: int
     smaller: int
     candidates: int
@@ -78,7 +78,7 @@ def evaluate_best_of_n(
     Raises `InputError` where no candidate is left.
     """
     requests = [(pool.question, each.steps) for pool in found.pools for each in pool.candidates]
-    scores = score_steps(scorer, requests, STAGE, report)
+    scores = score_steps(scorer, requests, "best of n", report)
     choices, unscored = with_scores(found.pools, scores)
     if not choices:
         raise InputError(f"no candidate of {found.source} could be scored: {next(iter(unscored), '')}")
@@ -91,6 +91,7 @@ def evaluate_best_of_n(
             source=found.source,
             told=config.told,
             questions=len(choices),
+            elsewhere=found.elsewhere,
             without=len(found.pools) - len(choices),
             smaller=sum(len(choice.margins) < sizes[-1] for choice in choices),
             candidates=sum(len(choice.margins) for choice in choices),

@@ -33,29 +33,34 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """`excluded` counts, by reason, solutions that are no candidates: they are in no number."""
+    """`excluded` counts, by reason, solutions that are no candidates: they are in no number. `elsewhere` are questions that are
+    not looked at.
+    """
 
     source: str
     pools: tuple[Pool, ...]
     excluded: Mapping[str, int]
+    elsewhere: int
 
 
 def read_pools(run: Path, config: EvaluationConfig) -> Pools:
     """Of the wanted questions, each with at least one candidate. Raises `InputError` where there is none."""
     excluded: Counter[str] = Counter()
     wanted = Wanted(config)
-    pools = []
+    pools, elsewhere = [], 0
     for item in RunReader.open(run).items(tables=("solutions", "labeled")):
-        if wanted.takes(normal_question(item.problem.question)):
-            solutions = list(_solutions(item))
-            reasons = [why_not(each) for each in solutions]
-            excluded.update(reason for reason in reasons if reason)
-            kept = tuple(each for each, reason in zip(solutions, reasons, strict=True) if not reason)
-            pools.append(Pool(item.problem.id, item.problem.question, kept, len(solutions)))
+        if not wanted.takes(normal_question(item.problem.question)):
+            elsewhere += 1
+            continue
+        solutions = list(_solutions(item))
+        reasons = [why_not(each) for each in solutions]
+        excluded.update(reason for reason in reasons if reason)
+        kept = tuple(each for each, reason in zip(solutions, reasons, strict=True) if not reason)
+        pools.append(Pool(item.problem.id, item.problem.question, kept, len(solutions)))
     if not any(pool.candidates for pool in pools):
         hint = "" if config.split == EVERYTHING else f" among {config.told}; --split {EVERYTHING} takes every question"
         raise InputError(f"{run} has no solution with an answer and a verdict{hint}")
-    return Pools(str(run), tuple(asyncio.run(_grouped(pools))), dict(excluded.most_common()))
+    return Pools(str(run), tuple(asyncio.run(_grouped(pools))), dict(excluded.most_common()), elsewhere)
 
 
 def why_not(solution: Solution) -> str:

@@ -20,7 +20,6 @@ from openr_data.problems.oracle import Judgement, judge
 from openr_data.store.read import ItemRecords, RunReader
 from openr_data.types import NO_ERROR, LabeledSolution, Outcome, Solution, StepLabel, Steps
 
-STAGE = "oracle"
 _TRUTH = "the exact oracle of the built-in task"
 _VALUES: Mapping[Outcome, float | None] = {"right": 1.0, "wrong": 0.0, "unknown": None}
 

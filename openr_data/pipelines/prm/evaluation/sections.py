@@ -100,7 +100,7 @@ def _data(found: StepsReport, title: str) -> Section:
         ("data", found.source),
         ("truth", found.labels),
         ("looked at", found.told),
-        ("questions", f"{quality.questions:,}"),
+        ("questions", f"{quality.questions:,}{_others(found.elsewhere)}"),
         ("solutions", f"{quality.solutions:,}"),
         ("steps that count", f"{quality.steps.steps:,}, {100 * quality.steps.base_rate:.1f}% of them good"),
         *([("without a usable label", counts(found.left_out))] if found.left_out else []),
@@ -191,7 +191,7 @@ def _candidates(found: BestOfNReport) -> Section:
     rows = [
         ("data", found.source),
         ("looked at", found.told),
-        ("questions", f"{found.questions:,}"),
+        ("questions", f"{found.questions:,}{_others(found.elsewhere)}"),
         ("candidates", f"{found.candidates:,}"),
         *([("questions without a candidate, left out", f"{found.without:,}")] if found.without else []),
         *([(f"questions with fewer than {found.sizes[-1]}", f"{found.smaller:,}, all of theirs taken")] if found.smaller else []),
@@ -199,6 +199,10 @@ def _candidates(found: BestOfNReport) -> Section:
         ("candidates whose lowest score is at the last step", drift),
     ]
     return Section("Best of n", tuple(rows), note="A solution without an answer, a verdict or a score is in no number.")
+
+
+def _others(count: int) -> str:
+    return f", and {count:,} others" if count else ""
 
 
 def _hits(hits: Hits) -> str:

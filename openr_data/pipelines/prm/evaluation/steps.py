@@ -22,14 +22,14 @@ from openr_data.problems import Reject
 from openr_data.problems.digests import normal_question
 from openr_data.types import NO_ERROR, LabeledSolution
 
-STAGE = "steps"
 _RAW: Mapping[str, float] = {"raw MC > 0": 0.0, "raw MC > 0.5": HALF}
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
     """`known` are the solutions of the wanted questions and `validation` those of the validation split; `left_out` counts
-    solutions of wanted questions without a label that can be used, by reason; `elsewhere` are questions of other splits.
+    solutions of wanted questions without a label that can be used, by reason; `elsewhere` are
+    questions that are not looked at: of other splits, or beyond the limit.
     """
 
     source: str
@@ -42,12 +42,13 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class StepsReport:
-    """`labels` says what the scores are compared with, and `told` which questions were looked at."""
+    """`labels` says what the scores are compared with, `told` which questions were looked at; `elsewhere` counts the others."""
 
     source: str
     labels: str
     told: str
     left_out: Mapping[str, int]
+    elsewhere: int
     quality: Quality
 
 
@@ -123,7 +124,7 @@ def judged(
         reason = next(iter(scoring.unscored), "")
         raise InputError(f"no solution of {data.source} could be scored: {reason}")
     found = quality(scoring, threshold, rule, draws=config.draws, seed=config.seed)
-    return StepsReport(data.source, data.labels, config.told, data.left_out, found), scoring.scored
+    return StepsReport(data.source, data.labels, config.told, data.left_out, data.elsewhere, found), scoring.scored
 
 
 def _threshold(scorer: Scorer, data: Data, config: EvaluationConfig, report: Report, stage: str) -> tuple[float, str]:
