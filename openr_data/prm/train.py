@@ -31,6 +31,7 @@ from openr_data.prm.loss import StepLoss
 from openr_data.prm.memory import memory_advice
 from openr_data.prm.plan import EvaluationPlan, TrainingPlan, lengths, positive_balance
 from openr_data.prm.progress import Patience, Progress, Reporter
+from openr_data.prm.tokenizer_files import save_tokenizer
 from openr_data.prm.train_config import TrainConfig
 from openr_data.prm.trainer import PRMTrainer
 from openr_data.prm.weights import quiet
@@ -201,7 +202,7 @@ def _finish(trainer: PRMTrainer, tokenizer: Any, config: PRMConfig, out: Path, r
     elif trainer.is_world_process_zero():
         _save(trainer, folder)
     if trainer.is_world_process_zero():
-        tokenizer.save_pretrained(folder)
+        save_tokenizer(tokenizer, folder)
         config.save(folder)
         checkpoints.finish(out, record)
     trainer.accelerator.wait_for_everyone()

@@ -22,7 +22,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from openr_data.errors import EngineError
 from openr_data.prm.calibration import calibration
 from openr_data.prm.collate import Part
-from openr_data.prm.config import IGNORE, PRMConfig
+from openr_data.prm.config import IGNORE, Head, PRMConfig
 from openr_data.prm.heads import margins
 from openr_data.prm.loss import StepLoss
 from openr_data.prm.metrics import probabilities, ranking
@@ -77,7 +77,7 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     def compute_loss(
         self, model: Any, inputs: Part, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
     ) -> Any:
-        found = self.judged(model, inputs)
+        found = judged(model, inputs, self._prm.head)
         total = self._loss.total(found, inputs["labels"], inputs["weights"])
         items = num_items_in_batch
         if items is None:
@@ -85,18 +85,6 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         elif self.args.average_tokens_across_devices:
             total = total * self.accelerator.num_processes  # gradients are averaged over the processes
         return (total / items, found) if return_outputs else total / items
-
-    def judged(self, model: Any, part: Part) -> Tensor:
-        """[solutions, steps]: the margin at every read position, in fp32."""
-        reads = part["reads"]
-        given = {name: part[name] for name in ("input_ids", "position_ids") if name in part}
-        kept, places = torch.unique(reads, return_inverse=True)
-        if self._prm.head == "causal":
-            logits = model(**given, logits_to_keep=kept, use_cache=False).logits
-        else:
-            logits, places = model(**given, use_cache=False).logits, reads
-        found = margins(logits)
-        return found[0][places] if "position_ids" in part else found.gather(1, places)
 
     def evaluation_loop(
         self, dataloader: Any, description: str, *_: Any, metric_key_prefix: str = "eval", **__: Any
@@ -120,7 +108,7 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     @torch.no_grad()
     def _measured(self, model: Any, part: Part) -> Measured:
         part = self._prepare_inputs(part)
-        found = self.judged(model, part)
+        found = judged(model, part, self._prm.head)
         labels, weights = part["labels"], part["weights"]
         known = labels != IGNORE
         sums = self._loss.total(found, labels, weights), self._loss.items(labels, weights)
@@ -144,6 +132,17 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
             return nullcontext()
         return self.accelerator.no_sync(model)
+
+
+def judged(model: Any, part: Part, head: Head) -> Tensor:
+    """[solutions, steps]: the margin at every read position, in fp32; anything where steps are padded."""
+    given = {name: part[name] for name in ("input_ids", "position_ids") if name in part}
+    places = part["reads"]
+    if head == "causal":
+        kept, places = torch.unique(places, return_inverse=True)
+        given["logits_to_keep"] = kept
+    found = margins(model(**given, use_cache=False).logits)
+    return found[0][places] if "position_ids" in part else found.gather(1, places)
 
 
 Measured = tuple[float, float, Any, Any]
