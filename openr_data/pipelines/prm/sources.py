@@ -109,4 +109,4 @@ def _layout(source: ProblemSource, name: str) -> Layout:
         return choose_layout(source, name)
     except InputError as fault:
         told = str(fault).split("; name it with --format")[0]
-        raise InputError(f"{told}, so it has no labels to train on; `openr-data import` names a layout") from None
+        raise InputError(f"{told}, so it has no labels to train on; `openr-data import --format` names one") from None

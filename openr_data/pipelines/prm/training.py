@@ -12,10 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from openr_data.errors import OpenRDataError
 from openr_data.pipelines.prm.collecting import REJECTS, Collected, DataReport, check, collect
 from openr_data.pipelines.prm.config import PRMRunConfig
 from openr_data.pipelines.prm.contamination import Guard
 from openr_data.pipelines.prm.mixing import TRAIN, VALIDATION, Mixture
+from openr_data.pipelines.prm.record import NAME as RECORD
 from openr_data.pipelines.prm.record import ROWS, PRMRunRecord, check_out
 from openr_data.pipelines.prm.sources import LabelledSource, open_source
 from openr_data.problems import ProblemSource, input_hash
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from openr_data.prm.progress import Progress
     from openr_data.prm.train import TrainResult
 
+WORK = ".checkpoints"
+"""Where the trainer keeps what it needs to go on (`prm.checkpoints`, which loads torch)."""
 _PATIENCE = timedelta(hours=24)
 """How long the other processes of a distributed run wait for the rows."""
 
@@ -101,7 +105,7 @@ def train_prm(
     `resume` goes on exactly where this same training stopped. Rows that do not fit are left out up to one in a hundred, and any
     number of them with `allow_dropped`. In a distributed run every process calls this; the first one reads and writes. Raises
     `UsageError`, `InputError`, `RunDirError` (another configuration, or another process), `EngineError` and `StorageError`, one
-    sentence each; what is refused before the first training step leaves nothing in `out`.
+    sentence each; what fails before the first checkpoint of a new training leaves nothing in `out`.
     """
     config = config.checked()
     if not is_first():
@@ -119,13 +123,18 @@ def train_prm(
             listeners.on_data(collected.report)
             check(collected.report, allow_dropped=allow_dropped)
         except BaseException:
-            _withdraw(out, made=made)
+            _withdraw(out, ROWS, made=made)
             raise
         replace(record, data=collected.report.plain()).save(out)
         publish(out / ROWS / REJECTS, out / REJECTS)
         _meet(config)
         rows = (collected.train, collected.validation)
-        found = _trained(config, opened.prepared, rows, out, resume=resume, on_progress=listeners.on_progress)
+        try:
+            found = _trained(config, opened.prepared, rows, out, resume=resume, on_progress=listeners.on_progress)
+        except OpenRDataError:
+            if not resume and not any((out / WORK).glob("checkpoint-*")):
+                _withdraw(out, ROWS, WORK, RECORD, REJECTS, made=made)
+            raise
         shutil.rmtree(out / ROWS, ignore_errors=True)
     return found
 
@@ -135,8 +144,13 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _withdraw(out: Path, *, made: bool) -> None:
-    shutil.rmtree(out / ROWS, ignore_errors=True)
+def _withdraw(out: Path, *names: str, made: bool) -> None:
+    """Take back what was written, so that the same directory can be asked for again with other options."""
+    for path in (out / name for name in names):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     if made:
         (out / "lock").unlink(missing_ok=True)
         out.rmdir()
