@@ -1,15 +1,19 @@
-"""How step scores become the score of a solution: the aggregation functions of MiPS (arXiv 2402.02658). Knows only numbers.
+"""How step scores become the score of a solution. Knows only numbers.
 
-MiPS labels under-estimate (the reasoner itself may fail from a good prefix), so that paper finds aggregations that lean on high
-scores better, where human labels favour min and product. That sum_logprob, sum_logit and mean_odd are among the paper's own
-names is from memory of the paper, not checked against its text; min, max, last, product, mean and mean_logprob are common ones.
-All take probabilities, one per step and at least one. Those with a logarithm or odds clip them to [EPSILON, 1 - EPSILON].
+PRM-Min (Math-Shepherd, arXiv 2312.08935) and PRM-Last are `min` and `last` here, `product` is OmegaPRM's (arXiv 2406.06592) and
+that of Let's Verify Step by Step (arXiv 2305.20050). MiPS (arXiv 2402.02658) finds that labels from rollouts under-estimate, as
+the policy itself may fail from a good prefix, so that aggregations which lean on high scores do better with them than min and
+product: its abstract says so. That it calls such ones sum_logprob, sum_logit and mean_odd is from memory of its text, which could
+not be had; here each means what its docstring says.
+
+All take probabilities, one per step, and raise `ValueError` where there is none or one is missing: a missing score is never a low
+one. Those with a logarithm or odds clip them to [EPSILON, 1 - EPSILON].
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import fsum, log, prod
+from math import exp, fsum, isnan, log, log1p, prod
 
 Aggregate = Callable[[Sequence[float]], float]
 
@@ -110,9 +114,40 @@ AGGREGATES: Mapping[str, Aggregate] = {
 }
 
 
+def _log_sigmoid(margin: float) -> float:
+    return min(margin, 0.0) - log1p(exp(-abs(margin)))
+
+
+def _log_mean_exp(margins: Sequence[float]) -> float:
+    most = max(_some(margins))
+    return most + log(fsum(exp(margin - most) for margin in margins) / len(margins))
+
+
+def _log_product(margins: Sequence[float]) -> float:
+    return fsum(map(_log_sigmoid, _some(margins)))
+
+
+RANKINGS: Mapping[str, Aggregate] = {
+    "min": lowest,
+    "max": highest,
+    "last": last,
+    "product": _log_product,
+    "sum_logprob": _log_product,
+    "mean_logprob": lambda margins: _log_product(margins) / len(margins),
+    "sum_logit": lambda margins: fsum(_some(margins)),
+    "mean": lambda margins: fsum(exp(_log_sigmoid(margin)) for margin in _some(margins)) / len(margins),
+    "mean_odd": _log_mean_exp,
+}
+"""By the same names, out of margins (log odds) instead of probabilities: the order of solutions is that of `AGGREGATES`, without
+clipping, and without the ties of probabilities that round to 1.
+"""
+
+
 def _some(scores: Sequence[float]) -> Sequence[float]:
     if not scores:
         raise ValueError("a solution without steps has no scores to aggregate")
+    if scores.count(None) or any(map(isnan, scores)):
+        raise ValueError("a step without a score cannot be aggregated")
     return scores
 
 
