@@ -189,23 +189,8 @@ def _evaluation(sections: Sequence[Section]) -> str:
 
 def _table(section: Section) -> str:
     head = tuple(map(inline, section.head)) or ("", "")
-    note = f"\n{inline_long(section.note)}\n" if section.note else ""
+    note = f"\n{prose(section.note)}\n" if section.note else ""
     return f"### {inline(section.title)}\n\n{table(head, section.rows)}{note}"
-
-
-def inline_long(text: str) -> str:
-    """A sentence of a report, which may hold names of files and models: escaped, and not cut at one line of a cell."""
-    return " ".join(inline(part) for part in _chunks(one_line(text, 4000).split(" ")))
-
-
-def _chunks(words: Sequence[str]) -> list[str]:
-    """Whole words, as many as `inline` leaves uncut."""
-    chunks = [""]
-    for word in words:
-        if len(chunks[-1]) + len(word) > 200:
-            chunks.append("")
-        chunks[-1] = f"{chunks[-1]} {word}".strip()
-    return chunks
 
 
 def _figures(figures: Mapping[str, str]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from openr_data.data_cards.markup import number
 from openr_data.data_cards.model_card_data import TrainingData
 
+BOUNDS = frozenset({"majority", "pass@n"})
+
 
 @dataclass(frozen=True, slots=True)
 class Hits:
@@ -97,12 +99,19 @@ class Lift:
 
 @dataclass(frozen=True, slots=True)
 class BestOfN:
-    """`last_step` of `several` candidates with more than one step have their lowest score at the last one."""
+    """`lifts` may hold the majority itself and `pass@n`, which choose without the model. `last_step` of `several` candidates with
+    more than one step have their lowest score at the last one.
+    """
 
     source: str
     lifts: Sequence[Lift]
     last_step: int = 0
     several: int = 0
+
+    @property
+    def ways(self) -> list[Lift]:
+        """Those that choose by the model."""
+        return [each for each in self.lifts if each.name not in BOUNDS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _positions(subsets: Sequence[SubsetEvidence]) -> Iterator[str]:
     worst = min(known, key=lambda at: known[at].share)
     whole = sum(known.values(), Hits())
     if known[worst].share < whole.share:
-        where = f"step {worst + 1}{' or later' if worst == _LATE else ''}"
+        where = f"step {worst + 1}{' or later' if worst == _LATE else ''} (the first is 1)"
         yield f"First errors at {where} are found least often: {known[worst].told}, of all {whole.told}."
 
 
@@ -119,8 +119,8 @@ def _steps(found: StepEvidence) -> Iterator[str]:
     for rival in found.rivals:
         if rival.low is None or rival.low <= 0:
             yield (
-                f"On {found.source} it names first errors no better than {rival.name}: {100 * rival.ahead:+.1f} points"
-                f"{_range(rival.low, rival.high)}."
+                f"On {found.source} it is not shown to name first errors better than {rival.name} does: it is "
+                f"{100 * rival.ahead:+.1f} points ahead{_range(rival.low, rival.high)}."
             )
 
 
@@ -129,15 +129,15 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 def _choosing(found: BestOfN | None) -> Iterator[str]:
-    if found is None or not found.lifts:
+    if found is None or not found.ways:
         return
-    best = max(found.lifts, key=lambda each: each.lift)
+    best = max(found.ways, key=lambda each: each.lift)
     if best.low is None or best.low <= 0:
         yield (
             f"Choosing among {best.n} candidates by its scores is not shown to beat a majority vote: the best way, {best.name}, "
             f"is {100 * best.lift:+.1f} points ahead{_range(best.low, best.high)}."
         )
-    worst = min(found.lifts, key=lambda each: each.lift)
+    worst = min(found.ways, key=lambda each: each.lift)
     if worst.high is not None and worst.high < 0:
         yield (
             f"The way to choose matters: {worst.name} among {worst.n} is {100 * worst.lift:+.1f} points against the majority"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openr_data.data_cards.model_card_evidence import BestOfN, Evidence, Hits, Lift, Rival, StepEvidence, SubsetEvidence
+from openr_data.data_cards.model_card_evidence import BOUNDS, BestOfN, Evidence, Hits, Lift, Rival, StepEvidence, SubsetEvidence
 from openr_data.data_cards.model_card_results import Result
 from openr_data.data_cards.report import Section
 from openr_data.errors import InputError
@@ -31,7 +31,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _BENCHMARK = "Qwen/ProcessBench"
 _ORACLE = "oracle"
 _SHOWN = ("majority", "min", "last", "product", "mean", "min-vote", "last-vote", "pass@n")
-_BOUNDS = frozenset({"majority", "pass@n"})
 _DRAWN = {
     "reliability": "Share of good steps over the mean score of bins, beside a histogram of the scores",
     "discrimination": "ROC curve of good steps and precision over recall of wrong steps",
@@ -67,17 +66,23 @@ def own_evaluation(model: Path, config: PRMConfig) -> Evaluated:
 def given_evaluation(model: Path, config: PRMConfig, folder: Path) -> Evaluated:
     """What `prm evaluate` wrote into `folder`, bound to the weights of the model and without anything of this machine.
 
-    Raises `InputError` where there is none, a damaged one, or one of another template or head. Scores of a server do not say of
-    which weights they are, so that is told, not refused.
+    Raises `InputError` where there is none, a damaged one, or one of another model. Scores of a server do not say of which
+    weights they are, so that is told, not refused.
     """
     report = _report(folder)
+    proven = report.get("identity") in {identity_of(model, config, how) for how in _SCORED_HERE}
     asked = {"template": config.template.name, "head": config.head}
-    other = next((name for name, value in asked.items() if report.get(name, value) != value), None)
-    if other is not None:
-        raise InputError(f"{folder} evaluates a model with the {other} '{report[other]}', and {model} has '{asked[other]}'")
-    known = {identity_of(model, config, how) for how in _SCORED_HERE}
-    bound = {"scores_of": _scores_of(model, config), "proven": report.get("identity") in known}
+    other = next((name for name, value in asked.items() if report.get(name, value) != value), "")
+    if other or not (proven or _by_server(report)):
+        raise InputError(f"{folder} evaluates another model than {model} ({other or 'its weights or settings'} differ)")
+    bound = {"scores_of": _scores_of(model, config), "proven": proven}
     return _checked(folder, {**portable(report), **bound})
+
+
+def _by_server(report: Json) -> bool:
+    """Also where the report does not say who scored."""
+    scorer = dict(report.get("settings") or {}).get("scorer")
+    return not isinstance(scorer, dict) or scorer.get("backend") == "http"
 
 
 def _scores_of(model: Path, config: PRMConfig) -> str:
@@ -108,7 +113,9 @@ def _report(folder: Path) -> dict[str, Any]:
     if path is None:
         raise InputError(f"{folder} holds no evaluation: there is neither a {REPORT} nor a {PROCESSBENCH} in it")
     try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("it is no object")
         return found if path.name == REPORT else {"processbench": found, "identity": found["settings"].get("model")}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise InputError(f"{path} cannot be read ({type(fault).__name__}: {fault}); evaluate again") from fault
@@ -118,6 +125,8 @@ def _evaluated(report: Json, pictures: Mapping[str, bytes]) -> Evaluated:
     benchmark = ProcessBenchReport.of_json(report["processbench"]) if report.get("processbench") else None
     steps = [_steps(name, report[name]) for name in ("steps", _ORACLE) if report.get(name)]
     chosen = _best_of_n(report["best_of_n"]) if report.get("best_of_n") else None
+    if not (benchmark or steps or chosen):
+        raise ValueError("it has no part")
     subsets = [_subset(each) for each in benchmark.subsets] if benchmark else []
     evidence = Evidence(subsets, steps, chosen, unproven=not report["proven"])
     sections = [
@@ -203,9 +212,7 @@ def _step_table(found: StepEvidence) -> Section:
 
 
 def _choice_table(found: BestOfN) -> Section:
-    rows = tuple(
-        (each.name, f"{100 * each.accuracy:.1f}%", "" if each.name in _BOUNDS else _points(each)) for each in found.lifts
-    )
+    rows = tuple((each.name, f"{100 * each.accuracy:.1f}%", "" if each.name in BOUNDS else _points(each)) for each in found.lifts)
     n = found.lifts[0].n if found.lifts else 0
     note = "Paired ranges: 95 %, bootstrap over questions. pass@n: one of the candidates is right."
     return Section(f"Best of {n} on {found.source}", rows, ("", "accuracy", "above the majority, in points"), note)

@@ -84,7 +84,9 @@ def model_card(
     options, config = options.checked(), PRMConfig.load(folder)
     evaluated = given_evaluation(folder, config, options.evaluation) if options.evaluation else own_evaluation(folder, config)
     title = options.title or (location.rsplit("/", 1)[-1] if is_hub_name(location) else folder.resolve().name)
-    facts = replace(_facts(folder, config, evaluated), title=title, location=location or str(folder), license=options.license)
+    facts = replace(
+        _facts(folder, config, evaluated), title=title, location=location or folder.resolve().name, license=options.license
+    )
     base = existing if people_text(split_card(existing)[1]).strip() else read_readme(folder) or existing
     text = render_model_card(facts, base, every=options.every)
     return ModelCard(text, {f"{EVALUATION}/{name}": content for name, content in evaluated.files.items()})
