@@ -48,8 +48,7 @@ def export(prm: PRM, to: str, out: Path) -> Exported:
 
     Raises `UsageError` in one sentence for a head or a family that the layout cannot hold exactly.
     """
-    if to not in TARGETS:
-        raise UsageError(f"there is no layout '{to}' of process reward models; choose one of: {', '.join(TARGETS)}")
+    refuse_unknown(to)
     before = _logits(prm.model, prm.encoder)
     model, head = TARGETS[to](plain(prm.model), prm.config)
     config = _config(prm, head)
@@ -64,6 +63,11 @@ def export(prm: PRM, to: str, out: Path) -> Exported:
             f"the {to} layout of this model does not score as the model does (by {difference:.1e}): it is not exported"
         )
     return Exported(out, head, type(model).__name__, difference, tuple(_notes(prm, config, out)))
+
+
+def refuse_unknown(to: str) -> None:
+    if to not in TARGETS:
+        raise UsageError(f"there is no layout '{to}' of process reward models; choose one of: {', '.join(TARGETS)}")
 
 
 Target = Callable[[Any, PRMConfig], tuple[Any, Head]]

@@ -27,7 +27,10 @@ ADAPTER = "adapter_config.json"
 
 @dataclass(frozen=True, slots=True)
 class Merged:
+    """`record` is where the adapter's `prm_config.json` lies."""
+
     folder: Path
+    record: Path
     config: PRMConfig
     base: str
     weights: int
@@ -40,7 +43,8 @@ def merge(adapter: Path, out: Path, *, base: str = "", dtype: torch.dtype = torc
     `adapter` is what the trainer writes (`OUT/adapter`; its `prm_config.json` may stand one folder up). `base` is needed where
     the base that it names is not there any more. Raises `InputError` for what is no adapter, or one of another base.
     """
-    settings, config = _settings(adapter), _config(adapter)
+    settings, record = _settings(adapter), _record(adapter)
+    config = PRMConfig.load(record)
     name = base or _base_of(settings, config)
     folder = model_folder(name, "" if base else str(settings.get("revision") or ""))
     if config.base_digest not in {"", weights_digest(folder)}:
@@ -55,7 +59,7 @@ def merge(adapter: Path, out: Path, *, base: str = "", dtype: torch.dtype = torc
         whole.save_pretrained(out)
     save_tokenizer(prepared.tokenizer, out)
     config.save(out)
-    return Merged(out, config, name, count)
+    return Merged(out, record, config, name, count)
 
 
 def _settings(adapter: Path) -> dict[str, Any]:
@@ -71,9 +75,9 @@ def _settings(adapter: Path) -> dict[str, Any]:
     return found
 
 
-def _config(adapter: Path) -> PRMConfig:
-    beside, above = adapter, adapter.resolve().parent
-    return PRMConfig.load(above if (above / NAME).is_file() and not (beside / NAME).is_file() else beside)
+def _record(adapter: Path) -> Path:
+    above = adapter.resolve().parent
+    return above if (above / NAME).is_file() and not (adapter / NAME).is_file() else adapter
 
 
 def _base_of(settings: dict[str, Any], config: PRMConfig) -> str:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+_OURS = ("backend", "is_local", "local_files_only")
+"""How the tokenizer was loaded here."""
 _NEW_NAME, _OLD_NAME = "TokenizersBackend", "PreTrainedTokenizerFast"
 
 
@@ -14,7 +16,8 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings.pop("backend", None)
+    for name in _OURS:
+        settings.pop(name, None)
     if settings.get("tokenizer_class") == _NEW_NAME:
         settings["tokenizer_class"] = _OLD_NAME
     if isinstance(settings.get("extra_special_tokens"), list):
