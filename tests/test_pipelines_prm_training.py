@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_models import save_llama
+from prm_data_sets import asked, row, save_base, write
 from prm_training import furthest, weights
 
 from openr_data.errors import InputError, OpenRDataError, RunDirError, UsageError
-from openr_data.models.files import BUILTIN
 from openr_data.pipelines.prm import training
 from openr_data.pipelines.prm.collecting import DataReport
 from openr_data.pipelines.prm.config import PRMRunConfig, SourceSpec
@@ -23,43 +22,20 @@ from openr_data.pipelines.prm.record import NAME, ROWS, PRMRunRecord
 from openr_data.pipelines.prm.training import Listeners, previewed, train_prm
 from openr_data.pipelines.splits import Splits
 from openr_data.prm.config import IGNORE, LabelReading, PRMConfig
-from openr_data.prm.load import load_tokenizer
 from openr_data.prm.prepare import prepare
 from openr_data.prm.progress import Progress
-from openr_data.prm.train_config import ModelChoice, TrainConfig
+from openr_data.prm.train_config import ModelChoice
 from openr_data.store.lock import DirectoryLock
-
-SPLITS = Splits(0.8, 0.2, 0.0)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model with the built-in tokenizer."""
-    folder = tmp_path_factory.mktemp("base") / "model"
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    return save_llama(folder, tokenizer=load_tokenizer(BUILTIN), num_key_value_heads=2, max_position_embeddings=128, **sizes)
-
-
-def row(number: int, **changes: Any) -> dict[str, Any]:
-    steps = [f"{number} + 1 = {number + 1}", f"{number + 1} + 1 = {number + 2}"]
-    label = 1 if number % 2 else -1
-    usual = {"id": f"r{number}", "generator": "m", "problem": f"Start with {number}.", "steps": steps, "label": label}
-    return {**usual, "final_answer_correct": label == -1, **changes}
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
-    return path
+    return save_base(tmp_path_factory.mktemp("base") / "model")
 
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("labels") / "labels.jsonl", [row(number) for number in range(40)])
-
-
-def asked(base: Path, *sources: Path, **changes: Any) -> PRMRunConfig:
-    train = TrainConfig(ModelChoice(str(base)), batch=8, rate=1e-3, device="cpu", **changes.pop("train", {}))
-    return PRMRunConfig(tuple(SourceSpec(str(source)) for source in sources), train=train, **{"splits": SPLITS, **changes})
 
 
 def refused(kind: type[OpenRDataError], config: PRMRunConfig, out: Path, **options: Any) -> str:
