@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -47,12 +48,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a real vLLM server with the built-in model."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "chat.jinja").write_text(CHAT_TEMPLATE, "utf-8")
+    with _serving(lambda port: _server_command(port, folder / "chat.jinja"), folder / "server.log") as url:
+        yield url
+
+
+Serving = Callable[[Callable[[int], Sequence[str]], Path], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Runs the server of a command, which is told the port, and gives its base URL; what it says goes to a file."""
+    return _serving
+
+
+@contextmanager
+def _serving(command: Callable[[int], Sequence[str]], log: Path) -> Iterator[str]:
     port = _free_port()
-    log = folder / "server.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            _server_command(port, folder / "chat.jinja"), stdout=output, stderr=subprocess.STDOUT, env={**os.environ}
-        )
+        process = subprocess.Popen(command(port), stdout=output, stderr=subprocess.STDOUT, env={**os.environ})
         try:
             _wait_until_healthy(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"
