@@ -150,13 +150,14 @@ Measured = tuple[float, float, Any, Any]
 
 
 def step_measures(found: Sequence[Measured]) -> dict[str, float]:
-    """`loss`, `ece` (bins of equal width), `score`, and `auroc` where there are steps of both classes.
-
-    Targets above one half are good steps.
+    """`loss`, `ece` (bins of equal width), `score`, and where there are steps of both classes `auroc` and `ap_bad`, the average
+    precision of bad steps. Targets above one half are good steps.
     """
     logits, targets = (np.concatenate([each[place] for each in found]) for place in (2, 3))
     good = targets > 0.5
     loss = sum(each[0] for each in found) / max(sum(each[1] for each in found), 1e-12)
     ranked = ranking(logits, good)
     told = {"loss": loss, "ece": calibration(probabilities(logits), good).ece_width}
-    return {**told, "score": -loss} if ranked is None else {**told, "auroc": ranked.auroc, "score": ranked.auroc}
+    if ranked is None:
+        return {**told, "score": -loss}
+    return {**told, "auroc": ranked.auroc, "ap_bad": ranked.ap_bad, "score": ranked.auroc}
