@@ -73,6 +73,19 @@ def test_the_result_as_json(
     assert "was written by a different training: sources" in capsys.readouterr().err
 
 
+def test_an_interrupted_training_says_how_it_goes_on(
+    base: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("openr_data.prm.train.train", interrupt)
+        assert train(patch, labels, "--out", tmp_path / "prm", *few(base)) == 130
+    assert "error: stopped; the same command with --resume goes on" in capsys.readouterr().err
+    assert train(monkeypatch, labels, "--out", tmp_path / "prm", *few(base), "--resume") == 0
+
+
 def test_a_dry_run_writes_nothing_and_loads_no_weights(
     base: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

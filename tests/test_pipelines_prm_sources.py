@@ -143,7 +143,7 @@ def test_a_data_set_of_others_on_the_hub_is_read_by_its_layout(monkeypatch: pyte
         raise InputError(f"{name} was not published by openr-data")
 
     def rows(source: ProblemSource) -> Iterator[Row]:
-        asked.append(source.revision)
+        asked.append(f"{source.revision}/{source.split}")
         values: list[Mapping[str, Any]] = [
             {"input": "q Step 1: a ки\nStep 2: b ки", "label": "q Step 1: a +\nStep 2: b -", "task": "t"}
         ]
@@ -156,7 +156,7 @@ def test_a_data_set_of_others_on_the_hub_is_read_by_its_layout(monkeypatch: pyte
     source = open_source(parse_source("peiyi9979/Math-Shepherd@v1=2"))
     assert keys(source) == [("q", ("Step 1: a", "Step 2: b"), 1)]
     assert (source.layout, source.digest, source.spec.weight) == ("math-shepherd", "hub:peiyi9979/Math-Shepherd@abc", 2.0)
-    assert set(asked) == {"v1"}
+    assert set(asked) == {"v1/train"}
 
 
 @pytest.mark.parametrize(

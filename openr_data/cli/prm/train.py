@@ -19,6 +19,7 @@ from openr_data.cli.options.prm_training import (
     PRMWatchingOptions,
 )
 from openr_data.cli.prm.training_progress import training_progress
+from openr_data.errors import Interrupted
 
 if TYPE_CHECKING:
     from openr_data.pipelines.prm.collecting import DataReport
@@ -95,6 +96,7 @@ def _set_threads(threads: int) -> None:
 
 def _run(config: PRMRunConfig, out: Path, *, resume: bool, allow_dropped: bool, as_json: bool) -> None:
     from openr_data.cli.prm.training_report import show_data, show_result
+    from openr_data.pipelines.prm.record import NAME as RECORD
     from openr_data.pipelines.prm.training import Listeners, is_first, train_prm
 
     reports: list[DataReport] = []
@@ -104,9 +106,14 @@ def _run(config: PRMRunConfig, out: Path, *, resume: bool, allow_dropped: bool, 
         if not as_json:
             show_data(report)
 
-    with training_progress() as (on_row, on_step):
-        listeners = Listeners(on_row, on_data, on_step, warn)
-        result = train_prm(config, out, resume=resume, allow_dropped=allow_dropped, listeners=listeners)
+    try:
+        with training_progress() as (on_row, on_step):
+            listeners = Listeners(on_row, on_data, on_step, warn)
+            result = train_prm(config, out, resume=resume, allow_dropped=allow_dropped, listeners=listeners)
+    except KeyboardInterrupt:
+        if not (out / RECORD).is_file():
+            raise
+        raise Interrupted(f"stopped; the same command with --resume goes on from the last checkpoint in {out}") from None
     if not is_first():
         return
     if as_json:

@@ -20,11 +20,14 @@ from openr_data.pipelines.importing.rows import choose_layout, read_items
 from openr_data.pipelines.loading.corpus import Corpus
 from openr_data.pipelines.loading.load import load
 from openr_data.pipelines.prm.config import SourceSpec
+from openr_data.pipelines.splits import NAMES
 from openr_data.problems import ProblemSource, Reject, input_hash, source_kind
 from openr_data.store.manifest import NAME as MANIFEST
 from openr_data.store.published_manifest import read_manifest
 from openr_data.store.run_record import NAME as RUN
 from openr_data.types import LabeledSolution
+
+TRAIN = NAMES[0]
 
 
 class Labelled(NamedTuple):
@@ -65,8 +68,8 @@ def open_source(spec: SourceSpec, neutral: Neutral = "good") -> LabelledSource:
 
 
 def _of_hub(spec: SourceSpec, neutral: Neutral) -> LabelledSource:
-    """One that openr-data published, or of another program's if its rows are of a known layout."""
-    source = ProblemSource(spec.location, revision=spec.revision)
+    """One that openr-data published, or another program's (its split `train`) if its rows are of a known layout."""
+    source = ProblemSource(spec.location, revision=spec.revision, split=TRAIN)
     if source_kind(source) != "hub":
         raise InputError(f"there is no file or directory {spec.location}")
     try:
