@@ -29,7 +29,7 @@ def prepared() -> Prepared:
 
 def tiny(*, tied: bool = True, head: str = "causal", layers: int = 1, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    settings = LlamaConfig(
+    settings: Any = LlamaConfig(
         vocab_size=320,
         hidden_size=16,
         intermediate_size=32,
@@ -39,8 +39,8 @@ def tiny(*, tied: bool = True, head: str = "causal", layers: int = 1, seed: int 
         max_position_embeddings=512,
         tie_word_embeddings=tied,
         pad_token_id=0,
-        num_labels=1 if head == "value" else 2,
     )
+    settings.num_labels = 1 if head == "value" else 2
     return (LlamaForCausalLM if head == "causal" else LlamaForTokenClassification)(settings)
 
 

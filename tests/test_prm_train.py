@@ -20,7 +20,7 @@ from openr_data.prm.load import load_prm
 from openr_data.prm.progress import Progress
 from openr_data.prm.train_config import Lora, ModelChoice, TrainConfig
 
-BASE = TrainConfig(batch=8, max_steps=6, rate=1e-2, evaluate_every=2, save_every=2)
+BASE = TrainConfig(batch=8, max_steps=6, rate=1e-2, evaluate_every=3, save_every=3)
 LORA = replace(BASE, lora=Lora(rank=2, alpha=4, dropout=0.1))
 
 
@@ -54,7 +54,7 @@ def test_a_finished_folder_is_a_model_with_its_record(found: Any, tmp_path: Path
     assert record["settings"]["batch"] == 8
     assert record["versions"]["torch"] == torch.__version__
     assert record["tokens"] == result.tokens == 2 * sum(found["length"])
-    assert [each.step for each in heard if each.auroc is None] == [1, 2]
+    assert [each.step for each in heard if each.auroc is None] == [1, 2, 3]
     assert (heard[-1].step, heard[-1].steps, heard[-1].eta) == (6, 6, 0.0)
     assert heard[-1].tokens == result.tokens
     assert 0 < heard[0].seconds < heard[-1].seconds <= result.seconds
@@ -148,7 +148,7 @@ def test_one_class_has_no_auroc(found: Any, tmp_path: Path) -> None:
     result = run(tmp_path / "out", found, BASE, evaluated=good)
     assert result.auroc is None
     measured = [each["eval_loss"] for each in result.history if "eval_loss" in each]
-    assert result.best_step == 2 * (1 + measured.index(min(measured)))
+    assert result.best_step == 3 * (1 + measured.index(min(measured)))
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -189,14 +189,14 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_checkpoint(found: Any, t
     model = tiny()
 
     def poison(progress: Progress) -> None:
-        if progress.step == 3:
+        if progress.step == 4:
             model.model.norm.weight.data.fill_(torch.nan)
 
-    with pytest.raises(EngineError, match=r"the loss became nan in step 4, .* --rate"):
+    with pytest.raises(EngineError, match=r"the loss became nan in step 5, .* --rate"):
         run(tmp_path / "out", found, BASE, model=model, on_progress=poison)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [checkpoints.WORK]
     assert (
-        checkpoints.last_checkpoint(tmp_path / "out" / checkpoints.WORK) == tmp_path / "out" / checkpoints.WORK / "checkpoint-2"
+        checkpoints.last_checkpoint(tmp_path / "out" / checkpoints.WORK) == tmp_path / "out" / checkpoints.WORK / "checkpoint-3"
     )
     assert run(tmp_path / "out", found, BASE, resume=True).steps == 6
 

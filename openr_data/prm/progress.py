@@ -45,12 +45,13 @@ class Reporter(TrainerCallback, ExportableState):  # type: ignore[misc]  # trans
         self.seconds = self._before = _kept(state, self, "seconds", 0.0)
         self._started, self._first_step = time.monotonic(), state.global_step
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        logs: Mapping[str, float] = given["logs"]
         if "loss" in logs and state.is_world_process_zero:
             self._report(state, logs["loss"], logs["learning_rate"])
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Mapping[str, float], **_: Any) -> None:
-        self._auroc = metrics.get("eval_auroc")
+    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        self._auroc = given["metrics"].get("eval_auroc")
         if self._last is not None and state.is_world_process_zero:
             self._report(state, self._last.loss, self._last.rate)
 

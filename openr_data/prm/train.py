@@ -164,13 +164,14 @@ def _go(trainer: PRMTrainer, reporter: Reporter, checkpoint: Path | None) -> Non
     if checkpoint is None or not _is_over(trainer, checkpoint):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return
-    trainer.state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
-    reporter.seconds = trainer.state.stateful_callbacks[Reporter.__name__]["attributes"]["seconds"]
+    state: Any = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
+    trainer.state = state
+    reporter.seconds = state.stateful_callbacks[Reporter.__name__]["attributes"]["seconds"]
     trainer._load_from_checkpoint(trainer.state.best_model_checkpoint or str(checkpoint))
 
 
 def _is_over(trainer: PRMTrainer, checkpoint: Path) -> bool:
-    state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
+    state: Any = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE))
     waited = state.stateful_callbacks.get(Patience.__name__, {})
     stopped = (
         bool(waited) and waited["attributes"]["early_stopping_patience_counter"] >= waited["args"]["early_stopping_patience"]
@@ -212,7 +213,7 @@ def _save(trainer: PRMTrainer, folder: Path) -> None:
     """The weights as they were computed with: bfloat16 where that was autocast. Adapters are merged in float32."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     if isinstance(model, PeftModel):
-        model.save_pretrained(folder / "adapter", save_embedding_layers=False)
+        model.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
         model = merged(model.cpu().float())
     model = plain(model).to(torch.bfloat16 if trainer.args.bf16 else torch.float32)
     model.save_pretrained(folder)

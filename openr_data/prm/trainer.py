@@ -43,7 +43,7 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         super().__init__(data_collator=only, **settings)
         self.model_accepts_loss_kwargs = True
         self._prm, self._loss = prm, loss
-        self._parameters: int = sum(each.numel() for each in self.model.parameters())
+        self._parameters: int = sum(each.numel() for each in settings["model"].parameters())
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -52,12 +52,13 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         batches = list(islice(epoch_iterator, num_batches))
         parts = [part for batch in batches for part in batch["parts"]]
         items = sum(float(self._loss.items(part["labels"], part["weights"])) for part in parts)
-        counts = torch.tensor([[items, sum(batch["tokens"] for batch in batches)]], dtype=torch.float64, device=device)
-        counts = self.accelerator.gather(counts).sum(0)
+        mine = torch.tensor([[items, sum(batch["tokens"] for batch in batches)]], dtype=torch.float64, device=device)
+        gathered: Any = self.accelerator.gather(mine)
+        counts = gathered.sum(0)
         self.state.num_input_tokens_seen += int(counts[1])
         return batches, counts[0].clamp(min=torch.finfo(torch.float32).tiny).float()
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | None = None) -> Tensor:
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over the parts of a micro-batch; gradients are exchanged with the last one alone."""
         parts, state = self._even(inputs["parts"]), self.accelerator.gradient_state
         exchange, total = state.sync_gradients, torch.zeros((), device=self.args.device)
@@ -74,9 +75,7 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
             )
         return total
 
-    def compute_loss(
-        self, model: Any, inputs: Part, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
-    ) -> Any:
+    def compute_loss(self, model: Any, inputs: Part, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
         found = judged(model, inputs, self._prm.head)
         total = self._loss.total(found, inputs["labels"], inputs["weights"])
         items = num_items_in_batch
@@ -89,21 +88,21 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     def evaluation_loop(
         self, dataloader: Any, description: str, *_: Any, metric_key_prefix: str = "eval", **__: Any
     ) -> EvalLoopOutput:
-        """Mean loss, AUROC and calibration over all steps; AUROC is left out where the steps are of one class.
+        """Of a model in training: `step_measures` over all steps and processes.
 
         `score` is what the best checkpoint is chosen by: the AUROC, or without one the loss with its sign turned.
         """
-        model = self.model_wrapped if self.is_in_train else self.accelerator.prepare_model(self.model, evaluation_mode=True)
+        model: Any = self.model_wrapped
         model.eval()
         found = {batch["number"]: self._measured(model, batch["parts"][0]) for batch in dataloader}
         everything = dict(gather_object(list(found.items()))) if self.args.world_size > 1 else found
         measured = step_measures(list(everything.values()))
         named = {f"{metric_key_prefix}_{name}": value for name, value in measured.items()}
-        return EvalLoopOutput(predictions=None, label_ids=None, metrics=named, num_samples=len(everything))
+        return EvalLoopOutput(predictions=np.zeros(0), label_ids=None, metrics=named, num_samples=len(everything))
 
-    def floating_point_ops(self, inputs: Any) -> float:
+    def floating_point_ops(self, inputs: Any) -> int:
         """Forward and backward: six operations for every weight and token, the attention's own left out."""
-        return 6.0 * self._parameters * int(inputs["tokens"])
+        return 6 * self._parameters * int(inputs["tokens"])
 
     @torch.no_grad()
     def _measured(self, model: Any, part: Part) -> Measured:
@@ -118,7 +117,8 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         """As many parts as the process with the most of them, since all exchange in step; those added weigh nothing."""
         count = len(parts)
         if self.args.world_size > 1:
-            count = int(self.accelerator.gather(torch.tensor([count], device=self.args.device)).max())
+            counts: Any = self.accelerator.gather(torch.tensor([count], device=self.args.device))
+            count = int(counts.max())
         return [*parts, *(self._weightless() for _ in range(max(1, count) - len(parts)))]
 
     def _weightless(self) -> Part:
@@ -136,7 +136,7 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
 def judged(model: Any, part: Part, head: Head) -> Tensor:
     """[solutions, steps]: the margin at every read position, in fp32; anything where steps are padded."""
-    given = {name: part[name] for name in ("input_ids", "position_ids") if name in part}
+    given: dict[str, Tensor] = {name: part[name] for name in ("input_ids", "position_ids") if name in part}
     places = part["reads"]
     if head == "causal":
         kept, places = torch.unique(places, return_inverse=True)
