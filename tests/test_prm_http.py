@@ -52,6 +52,9 @@ class StandIn:
     def models(self) -> dict[str, Any]:
         return {"data": [{"id": "the-prm", "max_model_len": 256}]}
 
+    def version(self) -> dict[str, Any]:
+        return {"version": "0.32.0"}
+
     def pool(self, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         with self.lock:
             self.seen.append(body)
@@ -98,7 +101,8 @@ def url(stand_in: StandIn) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._answer(200 if self.path == "/v1/models" else 404, stand_in.models(), {})
+            known = {"/v1/models": stand_in.models, "/version": stand_in.version}.get(self.path)
+            self._answer(*((200, known(), {}) if known else (404, {}, {})))
 
         def do_POST(self) -> None:
             stand_in.keys.append(self.headers["Authorization"])
@@ -259,6 +263,14 @@ def test_a_server_of_another_kind(folder: Path, url: str, stand_in: StandIn, mon
     monkeypatch.setattr(StandIn, "models", lambda _self: {"object": "list"})
     with pytest.raises(EngineError, match="does not say which model it serves"):
         open_http(ScorerSpec(str(folder), base_url=url), HASTY)
+
+
+def test_a_server_that_is_too_old_or_does_not_tell(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StandIn, "version", lambda _self: {"version": "0.11.2"})
+    with pytest.raises(UsageError, match=r"vLLM 0\.11\.2 is too old to score steps"):
+        open_http(ScorerSpec(str(folder), base_url=url), HASTY)
+    monkeypatch.setattr(StandIn, "version", lambda _self: {})
+    assert open_http(ScorerSpec(str(folder), base_url=url), HASTY).config.context == 256
 
 
 @pytest.mark.parametrize("base", ["", "127.0.0.1:8000", "ftp://host", "http://"])

@@ -18,11 +18,11 @@ from openr_data.errors import UsageError
 from openr_data.prm.load import load_encoder
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.open import open_scorer
-from openr_data.prm.score.pooling import engine_options
-from openr_data.prm.score.vllm import _refuse_old, architecture_of
+from openr_data.prm.score.pooling import engine_options, refuse_old
+from openr_data.prm.score.vllm import architecture_of
 from openr_data.prm.serve import EXAMPLE, service_of
 
-CAUSAL = {"method": "no_post_processing"}
+CAUSAL = {"method": "from_2_way_softmax"}
 
 
 def options(folder: Path, style: str = "", *, on_cpu: bool = False) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def test_the_command_and_the_request(tmp_path: Path) -> None:
     assert (flags["--model"], flags["--served-model-name"], flags["--port"]) == (str(folder), str(folder), "8123")
     assert (flags["--runner"], flags["--convert"], flags["--dtype"]) == ("pooling", "classify", "float32")
     assert json.loads(flags["--pooler-config"])["use_activation"] is False
-    assert json.loads(flags["--hf-overrides"])["method"] == "no_post_processing"
+    assert json.loads(flags["--hf-overrides"])["method"] == "from_2_way_softmax"
     assert "--trust-remote-code" not in words
     assert shlex.split(service.shell) == words
     curl = shlex.split(service.curl)
@@ -115,6 +115,6 @@ def test_vllm_that_is_missing_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match="needs vLLM, which is not installed"):
         open_scorer(ScorerSpec(str(tmp_path), backend="vllm"))
     with pytest.raises(UsageError, match=r"vLLM 0\.29\.1 is too old to score steps; install 0\.30 or later"):
-        _refuse_old("0.29.1")
+        refuse_old("0.29.1")
     for fitting in ("0.30.0", "0.32.0+cpu", "1.0", "dev"):
-        _refuse_old(fitting)
+        refuse_old(fitting)

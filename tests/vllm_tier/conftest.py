@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from openr_data.engines.vllm import VllmEngine, installed, open_vllm
 
 collect_ignore_glob = [] if installed() else ["test_*.py"]
 
-START_SECONDS = 240.0
+START_SECONDS = 400.0
 CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 """Turns messages into what the built-in model was trained on: the question, which ends its line, and the steps so far."""
 
@@ -65,13 +66,22 @@ def serving() -> Serving:
 def _serving(command: Callable[[int], Sequence[str]], log: Path) -> Iterator[str]:
     port = _free_port()
     with log.open("wb") as output:
-        process = subprocess.Popen(command(port), stdout=output, stderr=subprocess.STDOUT, env={**os.environ})
+        process = subprocess.Popen(command(port), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             _wait_until_healthy(process, f"http://127.0.0.1:{port}/health", log)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
-            process.terminate()
-            process.wait(60)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """A server that is still starting does not always hear that it shall end; its engine's processes are of its session."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _server_command(port: int, chat_template: Path) -> list[str]:

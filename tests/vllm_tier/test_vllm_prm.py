@@ -46,15 +46,15 @@ def url(folder: Path, serving: Any) -> Iterator[str]:
 
 
 def here(folder: Path) -> list[tuple[float, ...]]:
-    return _probabilities(open_scorer(ScorerSpec(str(folder), device="cpu", dtype="float32")))
+    return _margins(open_scorer(ScorerSpec(str(folder), device="cpu", dtype="float32")))
 
 
-def _probabilities(scorer: Scorer) -> list[tuple[float, ...]]:
+def _margins(scorer: Scorer) -> list[tuple[float, ...]]:
     done: list[int] = []
     scores = scorer.score(REQUESTS, done.append)
     assert sum(done) == len(REQUESTS)
     assert [each.reason for each in scores] == [""] * len(REQUESTS)
-    return [each.probabilities for each in scores]
+    return [each.margins for each in scores]
 
 
 def _close_to(expected: list[tuple[float, ...]]) -> list[object]:
@@ -63,14 +63,14 @@ def _close_to(expected: list[tuple[float, ...]]) -> list[object]:
 
 def test_over_http(folder: Path, url: str) -> None:
     scorer = open_scorer(ScorerSpec(str(folder), backend="http", base_url=url))
-    assert _probabilities(scorer) == _close_to(here(folder))
+    assert _margins(scorer) == _close_to(here(folder))
     (long,) = scorer.score([(QUESTIONS[0], ("1" * 600,))])
     assert "and the model's context is 512" in long.reason
 
 
 def test_in_this_process(folder: Path) -> None:
     scorer = open_scorer(ScorerSpec(str(folder), backend="vllm", dtype="float32"))
-    assert _probabilities(scorer) == _close_to(here(folder))
+    assert _margins(scorer) == _close_to(here(folder))
     assert isinstance(scorer, ModelScorer)
     assert isinstance(scorer.backend, VllmBackend)
     row = scorer.encoder.encode(*REQUESTS[0])
@@ -83,7 +83,7 @@ def test_a_tag_that_may_stand_in_a_text_and_is_read_before(folder: Path, tmp_pat
     """The same weights, judged before a line break: all rows come back, and the place of each step decides."""
     config_of(folder, tag="\n", tag_id=read_tag(folder), read_offset=-1).save(builtin_prm(tmp_path))
     expected = here(tmp_path)
-    assert _probabilities(open_scorer(ScorerSpec(str(tmp_path), backend="vllm", dtype="float32"))) == _close_to(expected)
+    assert _margins(open_scorer(ScorerSpec(str(tmp_path), backend="vllm", dtype="float32"))) == _close_to(expected)
     assert expected != here(folder)
 
 
@@ -97,6 +97,6 @@ def test_exported_layouts(layout: str, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / layout
     export(load_prm(folder, device="cpu", dtype="float32"), layout, out)
     assert read_config(out).head == {"token-classification": "token_classification", "qwen-prm": "process_reward"}[layout]
-    found = _probabilities(open_scorer(ScorerSpec(str(out), backend="vllm", dtype="float32")))
+    found = _margins(open_scorer(ScorerSpec(str(out), backend="vllm", dtype="float32")))
     assert found == _close_to(here(out))
     assert found == _close_to(here(folder))

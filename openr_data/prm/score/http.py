@@ -14,7 +14,7 @@ from openr_data.prm.load import load_encoder
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.http_client import Patience, Server
 from openr_data.prm.score.identity import identity_of
-from openr_data.prm.score.pooling import TASK, pools_at_tags, step_margins
+from openr_data.prm.score.pooling import TASK, pools_at_tags, refuse_old, step_margins
 from openr_data.prm.score.scorer import ModelScorer, quiet
 
 _UNDER_WAY = 8
@@ -26,15 +26,26 @@ def open_http(spec: ScorerSpec, patience: Patience | None = None) -> ModelScorer
     """Reads tokenizer and configuration here, and asks the server which model it serves and how long its context is.
 
     The weights may lie with the server alone, so that the identity names the server and its model too. Raises `UsageError` for a
-    base URL that is none, and `EngineError` for a server that does not answer.
+    base URL that is none or a vLLM that is too old, and `EngineError` for a server that does not answer.
     """
     server = Server(spec.base_url, patience or Patience())
     folder = model_folder(spec.model, spec.revision, weights=False)
     encoder = load_encoder(folder, spec.style)
+    refuse_old(_version(server))
     name, longest = _served(server)
     held = Encoder(encoder.tokenizer, replace(encoder.config, context=min(encoder.config.context, longest)))
     backend = HttpBackend(server, name, at_tags=pools_at_tags(encoder), budget=spec.batch_tokens)
     return ModelScorer(held, backend, identity_of(folder, encoder.config, f"http:{server.url}:{name}"))
+
+
+def _version(server: Server) -> str:
+    """Of vLLM; nothing where the server does not tell it."""
+    try:
+        return str(server.ask("/version").get("version", ""))
+    except EngineError as fault:
+        if fault.retryable:
+            raise
+        return ""
 
 
 def _served(server: Server) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """vLLM's pooling of a process reward model: the options it is started with, and step scores out of its rows. Does not load vLLM.
 
-The same options start vLLM in this process and as a server, so that both answer alike. A causal model becomes a classifier of two
-rows of its vocabulary; the rows come back as logits (no activation), so that no difference is lost where a probability is 1.
+The same options start vLLM in this process and as a server, so that both answer alike. A causal model becomes a classifier whose
+weight is the difference of its two rows of the vocabulary, in fp32: its logit is the margin, and no two large logits cancel. No
+activation is asked for, so that nothing is lost where a probability is 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from openr_data.errors import EngineError, UsageError
 from openr_data.prm.encode import Encoded, Encoder
 
 TASK = "token_classify"
+OLDEST = (0, 30)
 _LONGEST = 32768
 _QWEN = "Qwen2ForProcessRewardModel"
 
@@ -37,7 +39,7 @@ def engine_options(encoder: Encoder, architecture: str, dtype: str, *, on_cpu: b
     options: dict[str, Any] = {"runner": "pooling", "pooler_config": pooler, "dtype": dtype, "trust_remote_code": False}
     if config.head == "causal":
         pair = encoder.tokenizer.convert_ids_to_tokens([config.negative_id, config.positive_id])
-        options |= {"convert": "classify", "hf_overrides": {"classifier_from_token": pair, "method": "no_post_processing"}}
+        options |= {"convert": "classify", "hf_overrides": {"classifier_from_token": pair, "method": "from_2_way_softmax"}}
     options["max_model_len"] = config.context if config.context <= _LONGEST else -1
     return options | (_on_cpu() if on_cpu else {})
 
@@ -48,6 +50,13 @@ def _on_cpu() -> dict[str, Any]:
     if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
         options["kv_cache_memory_bytes"] = 1 << 30
     return options
+
+
+def refuse_old(version: str) -> None:
+    """Raises `UsageError` for a vLLM that cannot do all this; a version that cannot be read is trusted."""
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if len(parts) == 2 and parts < OLDEST:
+        raise UsageError(f"vLLM {version} is too old to score steps; install {'.'.join(map(str, OLDEST))} or later")
 
 
 def step_margins(rows: Sequence[Sequence[float]], row: Encoded, *, at_tags: bool) -> tuple[float, ...]:

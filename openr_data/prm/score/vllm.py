@@ -22,7 +22,7 @@ from openr_data.prm.encode import Encoded, Encoder
 from openr_data.prm.load import load_encoder
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.identity import identity_of
-from openr_data.prm.score.pooling import TASK, engine_options, pools_at_tags, step_margins
+from openr_data.prm.score.pooling import TASK, engine_options, pools_at_tags, refuse_old, step_margins
 from openr_data.prm.score.scorer import ModelScorer, quiet
 
 QUIET = {
@@ -33,7 +33,6 @@ QUIET = {
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
 """What vLLM is told before it is imported: no telemetry, no chatter. A variable that is already set wins."""
-OLDEST = (0, 30)
 _AT_ONCE = 1024
 """Solutions handed to vLLM together: enough to fill it, few enough to hear of progress."""
 
@@ -70,22 +69,17 @@ def _start(folder: Path, options: dict[str, Any]) -> Any:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     with _in_this_process():
-        import vllm
         from vllm.config import PoolerConfig
+        from vllm.entrypoints.llm import LLM
+        from vllm.version import __version__
 
-        _refuse_old(str(vllm.__version__))
+        refuse_old(str(__version__))
         try:
             settings = {**options, "pooler_config": PoolerConfig(**options["pooler_config"])}
-            return vllm.LLM(str(folder), disable_log_stats=True, use_tqdm_on_load=False, **settings)
+            return LLM(str(folder), disable_log_stats=True, use_tqdm_on_load=False, **settings)
         except Exception as error:  # vLLM raises what it likes, and tells its reason first
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise EngineError(f"vLLM could not start '{folder}': {reason}") from error
-
-
-def _refuse_old(version: str) -> None:
-    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if len(parts) == 2 and parts < OLDEST:
-        raise UsageError(f"vLLM {version} is too old to score steps; install {'.'.join(map(str, OLDEST))} or later")
 
 
 @contextmanager
@@ -116,7 +110,7 @@ class VllmBackend:
         return found
 
     def _pooled(self, part: Sequence[Encoded]) -> list[tuple[float, ...]]:
-        from vllm import PoolingParams
+        from vllm.pooling_params import PoolingParams
 
         prompts = [{"prompt_token_ids": list(row.ids)} for row in part]
         params = PoolingParams(task=TASK, use_activation=False)
