@@ -38,7 +38,7 @@ GEMMA_CHAT = (
 )
 
 
-def bytes_bpe(pattern: str, special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def bytes_bpe(pattern: str, special: list[str]) -> tuple[dict[str, int], Any]:
     """Vocabulary and merges of a byte-level BPE, `.\\n\\n` and ` +` among them."""
     tokenizer = Tokenizer(models.BPE())
     cut = pre_tokenizers.Split(Regex(pattern), "isolated")
@@ -46,14 +46,14 @@ def bytes_bpe(pattern: str, special: list[str]) -> tuple[dict[str, int], list[tu
     return _trained(tokenizer, special, pre_tokenizers.ByteLevel.alphabet())
 
 
-def pieces_bpe(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def pieces_bpe(special: list[str]) -> tuple[dict[str, int], Any]:
     """Vocabulary and merges in the manner of sentencepiece: blanks are `▁`, and any byte is a piece."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
     return _trained(tokenizer, [*special, *(f"<0x{byte:02X}>" for byte in range(256))], list("▁+-"))
 
 
-def _trained(tokenizer: Any, special: list[str], alphabet: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _trained(tokenizer: Any, special: list[str], alphabet: list[str]) -> tuple[dict[str, int], Any]:
     trainer: Any = trainers.BpeTrainer(
         vocab_size=len(special) + 400, special_tokens=special, initial_alphabet=alphabet, show_progress=False, min_frequency=2
     )

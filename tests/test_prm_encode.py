@@ -18,6 +18,7 @@ from openr_data.errors import InputError, UsageError
 from openr_data.models.files import BUILTIN
 from openr_data.prm.config import NAME, PRMConfig
 from openr_data.prm.encode import Encoder, RowError, TooLong, check_fingerprint, fingerprint
+from openr_data.prm.examples import Example
 from openr_data.prm.load import load_encoder, load_tokenizer
 from openr_data.prm.tags import add_tag, choose_tag
 from openr_data.prm.templates import TEMPLATES
@@ -154,6 +155,11 @@ def test_what_cannot_be_scored_is_told() -> None:
         encoder.encode("x", ())
     with pytest.raises(RowError, match="not Unicode"):
         encoder.encode("x", ("half \ud83d of a face",))
+
+
+def test_as_many_targets_as_steps_or_an_error_that_names_the_row() -> None:
+    with pytest.raises(ValueError, match="row gsm8k-7 has 2 steps and 1 targets"):
+        Example("gsm8k-7", "x", ("one", "two"), (1.0,))
 
 
 def test_nothing_is_ever_cut(tmp_path: Path) -> None:

@@ -58,6 +58,17 @@ def test_a_merged_adapter_scores_as_the_adapter(family: str, head: Head, tmp_pat
     assert not list((tmp_path / "out").glob("adapter*"))
 
 
+def test_a_new_tag_is_trained_with_the_adapter_and_merged(tmp_path: Path) -> None:
+    """Its row would stay the mean of all others: no adapter reaches an embedding that is not named."""
+    base = save_family(tmp_path / "base", "mistral")
+    adapter_of(base, tmp_path / "adapter")
+    merge(tmp_path / "adapter", tmp_path / "out")
+    before = load_file(base / "model.safetensors")["model.embed_tokens.weight"]
+    after = load_file(tmp_path / "out" / "model.safetensors")["model.embed_tokens.weight"]
+    assert torch.equal(after[:-1], before)
+    assert (after[-1] - before.mean(0)).abs().max() > 0.1
+
+
 def test_the_configuration_may_stand_one_folder_up(tmp_path: Path) -> None:
     base = save_family(tmp_path / "base", "llama")
     adapter_of(base, tmp_path / "prm" / "adapter")

@@ -46,6 +46,24 @@ def test_the_judgement_head_gives_the_logits_of_the_whole_vocabulary(family: str
     assert torch.equal(logits_of(plain(model), found), whole)
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_scores_do_not_depend_on_padding_or_company(family: str, tmp_path: Path) -> None:
+    """Alone, padded at the right without a mask, and packed behind another solution with positions that begin anew."""
+    prepared = prepared_of(save_family(tmp_path, family))
+    model = judging(build(prepared, dtype=torch.float32).eval(), prepared.config)
+    short, long = (prepared.encoder.encode(QUESTION, steps) for steps in (STEPS[:1], STEPS * 4))
+    alone = [margins(logits_of(model, found)) for found in (short, long)]
+    padding = (0,) * (len(long.ids) - len(short.ids))
+    with torch.no_grad():
+        padded = margins(model(input_ids=torch.tensor([short.ids + padding, long.ids])).logits)
+        places = torch.tensor([[*range(len(short.ids)), *range(len(long.ids))]])
+        packed = margins(model(input_ids=torch.tensor([short.ids + long.ids]), position_ids=places, use_cache=False).logits)[0]
+    assert torch.allclose(padded[0, list(short.reads)], alone[0], atol=1e-5)
+    assert torch.allclose(padded[1, list(long.reads)], alone[1], atol=1e-5)
+    assert torch.allclose(packed[list(short.reads)], alone[0], atol=1e-5)
+    assert torch.allclose(packed[[len(short.ids) + read for read in long.reads]], alone[1], atol=1e-5)
+
+
 def test_only_the_read_position_is_trained(tmp_path: Path) -> None:
     """The usual loss of a language model moves the answer one place on; here the gradient of a step's score reaches its own tag,
     and nothing behind it.

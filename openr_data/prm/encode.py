@@ -55,6 +55,7 @@ class Encoder:
         self._opening = _start(tokenizer) if config.template.start else _opening(tokenizer)
         self._in_question, self._in_step = _controls(tokenizer, config)
         self.prompt = lru_cache(maxsize=_REMEMBERED)(self._prompt)
+        self._between = lru_cache(maxsize=4)(self.text_ids)
         if config.template.chat and not tokenizer.chat_template:
             raise UsageError(
                 f"the template '{config.template.name}' needs a tokenizer with a chat template; use --template plain"
@@ -94,7 +95,7 @@ class Encoder:
         text = self.config.template.step.replace("{step}", step)
         if self.config.template.continued:
             return tuple(rest_of_text(self._text, before + text))
-        return (*self.text_ids(before), *self.text_ids(text))
+        return (*self._between(before), *self.text_ids(text))
 
     def _prompt(self, question: str) -> tuple[int, ...]:
         template = self.config.template

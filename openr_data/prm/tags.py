@@ -64,8 +64,9 @@ def choose_judgements(tokenizer: Any, wanted: Sequence[str] = ()) -> tuple[tuple
 def _control(tokenizer: Any, text: str) -> int | None:
     """Its id where it is a control token: one that the tokenizer cuts out before anything else."""
     token = tokenizer.convert_tokens_to_ids(text)
-    known = token is not None and token != tokenizer.unk_token_id and token in getattr(tokenizer, "added_tokens_decoder", {})
-    return int(token) if known else None
+    if token is None or token == tokenizer.unk_token_id:
+        return None
+    return int(token) if token in getattr(tokenizer, "added_tokens_decoder", {}) else None
 
 
 def _extra(tokenizer: Any) -> list[str]:
