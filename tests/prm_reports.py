@@ -17,7 +17,8 @@ from openr_data.prm.config import PRMConfig
 from openr_data.prm.intervals import Interval
 from openr_data.prm.processbench import Hits, Score
 from openr_data.prm.processbench_threshold import Threshold
-from openr_data.prm.score.identity import identity_of
+from openr_data.prm.score.base import ScorerSpec
+from openr_data.prm.score.open import open_scorer
 
 PNG = b"\x89PNG\r\n\x1a\nfigure of the tests"
 
@@ -90,10 +91,10 @@ def write_evaluation(out: Path, model: Path, *, backend: str = "transformers", i
     config = PRMConfig.load(model)
     report = EvaluationReport(
         str(model),
-        identity or identity_of(model, config, "torch.float32"),
+        identity or open_scorer(ScorerSpec(str(model), device="cpu")).identity,
         config.template.name,
         config.head,
-        {"scorer": {"model": str(model), "backend": backend, "base_url": ""}},
+        {"scorer": {"model": str(model), "backend": backend, "base_url": ""}, "split": "all"},
         steps=steps_report(),
         processbench=BENCHMARK,
         best_of_n=choices(),

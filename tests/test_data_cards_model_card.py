@@ -25,7 +25,7 @@ from openr_data.errors import InputError
 
 SOURCES = (
     DataSource("labels", "omegaprm", 2.0, rows=10, good=30, bad=10, masked=5, left_out={"too_long": 2, "undecided": 0}),
-    DataSource("trl-lib/prm800k", "prm800k", rows=5, good=9, bad=1),
+    DataSource("trl-lib/prm800k@v1", "prm800k", rows=5, good=9, bad=1),
 )
 DATA = TrainingData(SOURCES, {"math500": 500}, {"math500": 3}, context=512, longest=400)
 FACTS = ModelFacts(
@@ -186,10 +186,10 @@ def test_a_place_with_any_letters_stays_one_argument_and_one_string(place: str) 
     if "`" not in place:
         words = shlex.split(bash)
         assert words[:3] == ["openr-data", "prm", "score"]
-        assert len(words) == 7
+        assert [words[3], words[4], words[6:]] == ["solutions.jsonl", "--prm", ["--out", "scores.parquet"]]
         calls = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)]
         named = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "model_folder"]
-        assert [node.args[0].value for node in named if isinstance(node.args[0], ast.Constant)] == [words[3]]
+        assert [node.args[0].value for node in named if isinstance(node.args[0], ast.Constant)] == [words[5]]
 
 
 @pytest.mark.parametrize("text", ["---\na: [\n---\n", "---\na: 1\n", "<!-- openr-data: begin title -->\n"])
@@ -203,6 +203,9 @@ def test_training_data_are_told_with_their_balance_and_licence() -> None:
     assert "| labels | omegaprm | 2 | 10 | 30 (75.0 %) | 10 (25.0 %) | 5 | 2 too long | not stated |" in told["data"]
     assert "| all |  |  | 15 | 39 (78.0 %) | 11 (22.0 %) | 5 |  |  |" in told["data"]
     assert "mit (if it is PRM800K)" in told["data"]
+    ours, file = (DataSource("x", "math-shepherd", foreign=foreign) for foreign in (False, True))
+    assert "if it is" not in block_texts(split_card(render_model_card(replace(FACTS, data=TrainingData([ours]))))[1])["data"]
+    assert "(if it is Math-Shepherd)" in render_model_card(replace(FACTS, data=TrainingData([file])))
     assert "| math500 | 500 | 3 |" in told["contamination"]
     free = block_texts(split_card(render_model_card(replace(FACTS, data=replace(DATA, compared={}))))[1])
     assert "Nothing was compared with evaluation sets" in free["contamination"]
@@ -285,6 +288,11 @@ def test_calibration_ranking_and_rivals() -> None:
     assert any("off in both directions" in each for each in both)
     good = replace(STEPS, low=0.6, ece=0.01, ap_wrong=0.9, rivals=[Rival("x", 0.2, 0.1, 0.3)])
     assert weaknesses(Evidence(steps=[good])) == []
+
+
+def test_questions_that_were_not_held_out_are_told() -> None:
+    told = weaknesses(Evidence(steps=[replace(STEPS, everything=True)], best_of_n=BestOfN("pool", (), everything=True)))
+    assert told[0] == "The numbers on labels, pool are of all questions, also of those that it may have been trained on."
 
 
 def test_choosing_among_candidates() -> None:

@@ -49,6 +49,7 @@ def test_an_evaluation_is_taken_over_once_and_bound_to_the_weights(model: Path, 
     assert "is not shown to name first errors better than raw MC" in told["weak"]
     assert "| min | 62.0% | +2.0" in told["evaluation"]
     assert "could not be checked" not in told["weak"]
+    assert "are of all questions, also of those that it may have been trained on" in told["weak"]
     replace(PRMConfig.load(mine), scale=2.0).save(mine)
     with pytest.raises(InputError, match=r"is of other weights or another prm_config.json than .* has; evaluate anew"):
         write_model_card(mine)

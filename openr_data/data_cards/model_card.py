@@ -148,7 +148,7 @@ def _summary(facts: ModelFacts) -> str:
 
 def _use(facts: ModelFacts) -> str:
     place = one_line(facts.location)
-    shell = f"openr-data prm score '{_shell(place)}' solutions.jsonl --out scores.jsonl"
+    shell = f"openr-data prm score solutions.jsonl --prm '{_shell(place)}' --out scores.parquet"
     serve = f"openr-data prm serve '{_shell(place)}'"
     quoted = place.replace("\\", "\\\\").replace('"', '\\"')
     python = _PYTHON.replace("PLACE", f'"{quoted}"')

@@ -17,8 +17,9 @@ ROLLOUTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """One data set as it was trained on. `method` is the labelling method or the layout; `rows` are as they were seen, copies
-    included; steps are `good`, `bad`, or `masked` (they carry no loss). `left_out` counts solutions by reason.
+    """One data set as it was trained on. `method` is the labelling method or the layout, `foreign` says that it is the layout of
+    a file of others; `rows` are as they were seen, copies included; steps are `good`, `bad`, or `masked` (they carry no loss).
+    `left_out` counts solutions by reason.
     """
 
     name: str
@@ -29,6 +30,7 @@ class DataSource:
     bad: int = 0
     masked: int = 0
     held_out: int = 0
+    foreign: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -103,5 +105,5 @@ def _masked(data: TrainingData) -> str:
 
 
 def _licence(each: DataSource) -> str:
-    known = licence_of(each.name) or licence_of_layout(each.method)
+    known = licence_of(each.name.split("@")[0]) or (licence_of_layout(each.method) if each.foreign else None)
     return NOT_STATED if known is None else f"{known.licence} (if it is {known.title})"

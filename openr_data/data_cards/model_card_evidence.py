@@ -66,7 +66,7 @@ class StepEvidence:
     """Scores against the labels of `source`: probabilities are `score` on average where `good` of `steps` steps are good.
 
     `ap_wrong` is the average precision of wrong steps. `exact` is the share of first errors named exactly; `unscored` are
-    solutions without a score.
+    solutions without a score. `told` says which questions were looked at, and `everything` that none were held out.
     """
 
     source: str
@@ -83,6 +83,8 @@ class StepEvidence:
     exact: float | None = None
     unscored: int = 0
     rivals: Sequence[Rival] = ()
+    told: str = ""
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,15 @@ class Lift:
 @dataclass(frozen=True, slots=True)
 class BestOfN:
     """`lifts` may hold the majority itself and `pass@n`, which choose without the model. `last_step` of `several` candidates with
-    more than one step have their lowest score at the last one.
+    more than one step have their lowest score at the last one. `told` and `everything` as in `StepEvidence`.
     """
 
     source: str
     lifts: Sequence[Lift]
     last_step: int = 0
     several: int = 0
+    told: str = ""
+    everything: bool = False
 
     @property
     def ways(self) -> list[Lift]:

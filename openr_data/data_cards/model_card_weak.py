@@ -24,6 +24,7 @@ def weaknesses(found: Evidence) -> list[str]:
         *_kinds(found.subsets),
         *_positions(found.subsets),
         *_hidden(found.subsets),
+        *_unseparated(found),
         *(sentence for each in found.steps for sentence in _steps(each)),
         *_choosing(found.best_of_n),
         *_unscored(found),
@@ -95,6 +96,13 @@ def _hidden(subsets: Sequence[SubsetEvidence]) -> Iterator[str]:
             f"Where the answer is right and a step is wrong, it finds that step in {hidden.told}; over all solutions with a "
             f"wrong step it is {errors.told}."
         )
+
+
+def _unseparated(found: Evidence) -> Iterator[str]:
+    parts: list[StepEvidence | BestOfN] = [*found.steps, *([found.best_of_n] if found.best_of_n else [])]
+    sources = dict.fromkeys(each.source for each in parts if each.everything)
+    if sources:
+        yield f"The numbers on {', '.join(sources)} are of all questions, also of those that it may have been trained on."
 
 
 def _steps(found: StepEvidence) -> Iterator[str]:

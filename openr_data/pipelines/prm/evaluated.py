@@ -13,6 +13,7 @@ from openr_data.data_cards.model_card_results import Result
 from openr_data.data_cards.report import Section
 from openr_data.errors import InputError
 from openr_data.models.files import weights_digest
+from openr_data.pipelines.prm.evaluation.config import EVERYTHING
 from openr_data.pipelines.prm.evaluation.processbench import RESULT as PROCESSBENCH
 from openr_data.pipelines.prm.evaluation.processbench_report import ProcessBenchReport, SubsetResult
 from openr_data.pipelines.publishing.record import last_part, portable
@@ -25,7 +26,8 @@ EVALUATION = "evaluation"
 REPORT = "report.json"
 _FILES = (REPORT, PROCESSBENCH)
 _FORMATS = ("float32", "bfloat16", "float16", "float64")
-_SCORED_HERE = ("", *(f"{how}{name}" for how in ("torch.", "vllm:", "vllm:torch.") for name in _FORMATS), "vllm:auto")
+_SCORED_HERE = (*(f"{how}{name}" for how in ("", "vllm:") for name in _FORMATS), "vllm:auto")
+"""How the backends of this machine call themselves in an identity (`prm.score`)."""
 _FIGURES = "figures"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _BENCHMARK = "Qwen/ProcessBench"
@@ -123,8 +125,9 @@ def _report(folder: Path) -> dict[str, Any]:
 
 def _evaluated(report: Json, pictures: Mapping[str, bytes]) -> Evaluated:
     benchmark = ProcessBenchReport.of_json(report["processbench"]) if report.get("processbench") else None
-    steps = [_steps(name, report[name]) for name in ("steps", _ORACLE) if report.get(name)]
-    chosen = _best_of_n(report["best_of_n"]) if report.get("best_of_n") else None
+    everything = dict(report.get("settings") or {}).get("split") == EVERYTHING
+    steps = [_steps(name, report[name], everything=everything) for name in ("steps", _ORACLE) if report.get(name)]
+    chosen = _best_of_n(report["best_of_n"], everything=everything) if report.get("best_of_n") else None
     if not (benchmark or steps or chosen):
         raise ValueError("it has no part")
     subsets = [_subset(each) for each in benchmark.subsets] if benchmark else []
@@ -161,7 +164,7 @@ def _subset(each: SubsetResult) -> SubsetEvidence:
     )
 
 
-def _steps(name: str, found: Json) -> StepEvidence:
+def _steps(name: str, found: Json, *, everything: bool) -> StepEvidence:
     quality = found["quality"]
     steps, pooled, bins = quality["steps"], quality["steps"].get("pooled") or {}, quality["calibration"]["width"]
     total = sum(each["count"] for each in bins)
@@ -178,6 +181,8 @@ def _steps(name: str, found: Json) -> StepEvidence:
         exact=found["derived"]["exact_share"],
         unscored=sum(quality["unscored"].values()),
         rivals=[Rival(each["name"], **_interval(each["ahead"], "ahead")) for each in quality["rivals"] if name == _ORACLE],
+        told=str(found["told"]),
+        everything=everything,
     )
 
 
@@ -185,7 +190,7 @@ def _interval(found: Json | None, name: str) -> dict[str, Any]:
     return {} if found is None else {name: float(found["value"]), "low": found["low"], "high": found["high"]}
 
 
-def _best_of_n(found: Json) -> BestOfN:
+def _best_of_n(found: Json, *, everything: bool) -> BestOfN:
     """Each way to choose at the largest n; the majority and what one could have at best are in it for comparison."""
     lifts = [
         Lift(name, last["n"], float(last["accuracy"]["value"]), **_interval(last["lift"], "lift"))
@@ -194,12 +199,14 @@ def _best_of_n(found: Json) -> BestOfN:
         for last in points[-1:]
     ]
     ordered = sorted(lifts, key=lambda each: _SHOWN.index(each.name))
-    return BestOfN(last_part(str(found["source"])), ordered, found["last_step"], found["several"])
+    drift = (found["last_step"], found["several"])
+    return BestOfN(last_part(str(found["source"])), ordered, *drift, str(found["told"]), everything)
 
 
 def _step_table(found: StepEvidence) -> Section:
     share = found.good / found.steps if found.steps else 0.0
     rows = (
+        ("looked at", found.told, ""),
         ("steps that count", f"{found.steps:,}, {100 * share:.1f}% of them good", ""),
         ("AUROC", _number(found.auroc) + _range(found.low, found.high), "0.500"),
         ("average precision of good steps", _number(found.ap_good), _number(share)),
@@ -214,7 +221,7 @@ def _step_table(found: StepEvidence) -> Section:
 def _choice_table(found: BestOfN) -> Section:
     rows = tuple((each.name, f"{100 * each.accuracy:.1f}%", "" if each.name in BOUNDS else _points(each)) for each in found.lifts)
     n = found.lifts[0].n if found.lifts else 0
-    note = "Paired ranges: 95 %, bootstrap over questions. pass@n: one of the candidates is right."
+    note = f"Of {found.told}. Paired ranges: 95 %, bootstrap over questions. pass@n: one of the candidates is right."
     return Section(f"Best of {n} on {found.source}", rows, ("", "accuracy", "above the majority, in points"), note)
 
 

@@ -214,7 +214,8 @@ def _data(run: PRMRunRecord | None) -> TrainingData | None:
         return None
     data = run.data
     names = short_names(run)
-    sources = [_source(names.get(shown, shown), tally) for shown, tally in data["sources"].items()]
+    files = {name for name, mark in run.inputs.items() if mark.startswith("sha256:")}
+    sources = [_source(names.get(name, name), tally, foreign=name in files) for name, tally in data["sources"].items()]
     return TrainingData(
         sources,
         compared={last_part(name): count for name, count in data["compared"].items()},
@@ -224,11 +225,11 @@ def _data(run: PRMRunRecord | None) -> TrainingData | None:
     )
 
 
-def _source(name: str, tally: Mapping[str, Any]) -> DataSource:
+def _source(name: str, tally: Mapping[str, Any], *, foreign: bool) -> DataSource:
     counts = {each: tally[each] for each in ("weight", "rows", "good", "bad", "masked")}
     held_out = sum(count for split, count in tally["splits"].items() if split != "train")
     left_out = {**tally["dropped"], **{f"unreadable ({why})": count for why, count in tally["unreadable"].items()}}
-    return DataSource(name, tally["layout"], held_out=held_out, left_out=left_out, **counts)
+    return DataSource(name, tally["layout"], held_out=held_out, left_out=left_out, foreign=foreign, **counts)
 
 
 def short_names(run: PRMRunRecord) -> dict[str, str]:

@@ -130,7 +130,7 @@ def _check_weights(folder: Path, names: Sequence[str]) -> None:
     adapter = next((name for name in names if name.startswith("adapter_")), None)
     if adapter is not None:
         raise InputError(
-            f"{folder} holds an adapter ({adapter}), and only whole models are published; merge it into its base first"
+            f"{folder} holds an adapter ({adapter}), and only whole models are published; `openr-data prm merge` makes one"
         )
     if not weights:
         raise InputError(f"{folder} holds no weights (*.safetensors); other formats are not published")
