@@ -215,7 +215,7 @@ def _data(run: PRMRunRecord | None) -> TrainingData | None:
     data = run.data
     names = short_names(run)
     files = {name for name, mark in run.inputs.items() if mark.startswith("sha256:")}
-    sources = [_source(names.get(name, name), tally, foreign=name in files) for name, tally in data["sources"].items()]
+    sources = [_source(str(names.get(name, name)), tally, foreign=name in files) for name, tally in data["sources"].items()]
     return TrainingData(
         sources,
         compared={last_part(name): count for name, count in data["compared"].items()},
