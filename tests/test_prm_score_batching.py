@@ -45,10 +45,11 @@ def test_a_plan_holds_every_solution_once_and_its_question_is_its_own(shapes: li
 
 
 def test_a_question_is_shared_where_it_saves_enough() -> None:
-    """Two solutions of 100 tokens: 29 of 200 are not worth it, 30 are."""
-    assert plan([encoded(29, 100)] * 2, 1000) == ([], [0, 1])
-    (sharing,), rest = plan([encoded(30, 100)] * 2, 1000)
-    assert (sharing.length, len(sharing.prompts), sharing.rows, sharing.questions, rest) == (30, 1, (0, 1), (0, 0), [])
+    """Two solutions of 100 tokens: to save 39 of 200 is not worth it, 40 are. Behind the question stand 120."""
+    assert plan([encoded(39, 100)] * 2, 1000) == ([], [0, 1])
+    (sharing,), rest = plan([encoded(40, 100)] * 2, 1000, least=120)
+    assert (sharing.length, len(sharing.prompts), sharing.rows, sharing.questions, rest) == (40, 1, (0, 1), (0, 0), [])
+    assert plan([encoded(40, 100)] * 2, 1000, least=121) == ([], [0, 1])
 
 
 def test_an_answer_that_is_read_within_the_question_is_not_shared() -> None:

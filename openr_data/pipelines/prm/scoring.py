@@ -188,8 +188,9 @@ class _Counted:
 
 def _counted(files: ScoreFiles, aggregates: Sequence[str]) -> _Counted:
     """Over all shards, one in memory at a time."""
-    import pyarrow.compute as pc
+    import pyarrow.compute
 
+    pc: Any = pyarrow.compute  # its functions are made when it is imported
     solutions = scored = steps = 0
     sums: dict[str, list[float]] = {name: [] for name in aggregates}
     reason = ""

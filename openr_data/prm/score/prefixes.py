@@ -9,8 +9,10 @@ from itertools import islice
 
 from openr_data.prm.encode import Encoded
 
-WORTH = 0.15
-"""The share of a question's tokens that must be saved. Below it, the copies of keys and values cost more than they save."""
+WORTH = 0.2
+"""The share of the tokens that must be saved: the copies of keys and values cost as much as a sixth of them does (measured on a
+CPU, `benchmarks/prm_scoring.py --candidates 2`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,9 @@ class Sharing:
     questions: tuple[int, ...]
 
 
-def plan(batch: Sequence[Encoded], budget: int) -> tuple[list[Sharing], list[int]]:
+def plan(batch: Sequence[Encoded], budget: int, least: int = 0) -> tuple[list[Sharing], list[int]]:
     """The solutions that share, and the others. The questions of one `Sharing` have at most `budget` tokens together (one may
-    have more).
+    have more), and what follows them `least`: a device that is made for large batches loses more by small ones.
     """
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, one in enumerate(batch):
@@ -37,7 +39,8 @@ def plan(batch: Sequence[Encoded], budget: int) -> tuple[list[Sharing], list[int
     for prompt, rows in alike.items():
         if _worth(len(prompt), [len(batch[row].ids) for row in rows]):
             by_size[len(prompt)].append((prompt, rows))
-    found = [each for length, questions in sorted(by_size.items()) for each in _sharings(length, questions, budget)]
+    parts = (each for length, questions in sorted(by_size.items()) for each in _sharings(length, questions, budget))
+    found = [each for each in parts if sum(len(batch[row].ids) - each.length for row in each.rows) >= least]
     shared = {row for each in found for row in each.rows}
     return found, [index for index in range(len(batch)) if index not in shared]
 

@@ -7,7 +7,7 @@ sequences stand one behind the other in a single row instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import signature
 from itertools import accumulate
 from typing import Any
@@ -32,6 +32,8 @@ from openr_data.prm.score.prefixes import Sharing, plan
 from openr_data.prm.score.scorer import ModelScorer, quiet
 
 _CPU_TOKENS, _CUDA_TOKENS = 2048, 32768
+_LEAST_CUDA_TOKENS = 8192
+"""Of a forward pass that keeps a GPU busy."""
 
 Margins = list[tuple[float, ...]]
 
@@ -62,6 +64,7 @@ class TransformersBackend:
         self._model = exact(prm.model)
         self._device: torch.device = prm.model.device
         self._budget = budget or (_CPU_TOKENS if self._device.type == "cpu" else _CUDA_TOKENS)
+        self._least = 0 if self._device.type == "cpu" else _LEAST_CUDA_TOKENS
         self._packed, self._shared = packed, shared and _keeps_all_keys(prm.model, prm.config.context)
         self._keeps = "logits_to_keep" in signature(prm.model.forward).parameters
         self._size = Size.of(prm.model)
@@ -70,7 +73,7 @@ class TransformersBackend:
     @torch.inference_mode()
     def margins(self, batch: Sequence[Encoded], /, on_done: Callable[[int], None] = quiet) -> Margins:
         found: Margins = [()] * len(batch)
-        sharings, rest = plan(batch, self._budget) if self._shared else ([], list(range(len(batch))))
+        sharings, rest = plan(batch, self._budget, self._least) if self._shared else ([], list(range(len(batch))))
         for sharing in sharings:
             rest += self._share(batch, sharing, found, on_done)
         whole = self._pack if self._packed else self._pad
@@ -92,39 +95,43 @@ class TransformersBackend:
         while start < len(order):
             stop = fill(lengths, order, start, self._budget)
             chosen = [rows[place] for place in order[start:stop]]
-            try:
-                scores = run(chosen)
-            except torch.OutOfMemoryError as fault:
-                self._halve(len(chosen), lengths[order[start]], fault)
+            scores = self._fitting(run, chosen, lengths[order[start]])
+            if scores is None:
                 continue
             for row, score in zip(chosen, scores, strict=True):
                 found[row] = score
             on_done(len(chosen))
             start = stop
 
-    def _halve(self, rows: int, longest: int, fault: Exception) -> None:
-        """Smaller batches from now on. Raises `EngineError` where there are none."""
-        if rows == 1:
-            raise EngineError(
-                f"one solution of {longest} tokens does not fit the memory of {self._device} beside the model: use --dtype "
-                "bfloat16, another device or a smaller model, or free its memory"
-            ) from fault
-        self._budget = max(longest, rows * longest // 2)
+    def _fitting(self, run: Callable[[list[int]], Margins], rows: list[int], longest: int) -> Margins | None:
+        """`None` where the memory is not enough: batches are smaller from now on. Raises `EngineError` where they cannot be."""
+        try:
+            return run(rows)
+        except torch.OutOfMemoryError as fault:
+            if len(rows) == 1:
+                raise EngineError(
+                    f"one solution of {longest} tokens does not fit the memory of {self._device} beside the model: use --dtype "
+                    "bfloat16, another device or a smaller model, or free its memory"
+                ) from fault
+        self._budget = max(longest, len(rows) * longest // 2)
         if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+            torch.cuda.empty_cache()  # behind the handler, which holds what was computed so far
+        return None
 
     def _pad(self, rows: Sequence[Encoded]) -> Margins:
+        found = self._forward(self._matrix([row.ids for row in rows]), [row.reads for row in rows])
         self._count((0, len(row.ids)) for row in rows)
-        return self._forward(self._matrix([row.ids for row in rows]), [row.reads for row in rows])
+        return found
 
     def _pack(self, rows: Sequence[Encoded]) -> Margins:
         """One behind the other; positions begin anew, by which transformers tells the sequences apart."""
-        self._count((0, len(row.ids)) for row in rows)
         starts = [0, *accumulate(len(row.ids) for row in rows)]
         reads = [start + read for start, row in zip(starts, rows, strict=False) for read in row.reads]
         positions = torch.cat([torch.arange(len(row.ids)) for row in rows])[None].to(self._device)
         ids = self._matrix([[token for row in rows for token in row.ids]])
-        return _split(self._forward(ids, [reads], position_ids=positions)[0], [len(row.reads) for row in rows])
+        (found,) = self._forward(ids, [reads], position_ids=positions)
+        self._count((0, len(row.ids)) for row in rows)
+        return _split(found, [len(row.reads) for row in rows])
 
     def _share(
         self, batch: Sequence[Encoded], sharing: Sharing, found: Margins, on_done: Callable[[int], None]
@@ -145,18 +152,19 @@ class TransformersBackend:
     def _prompts(self, sharing: Sharing) -> Any:
         """The keys and values of the questions, one row each."""
         cache = DynamicCache()
-        self._count((0, sharing.length) for _ in sharing.prompts)
         self._forward(self._matrix(sharing.prompts), [[0]], past_key_values=cache)
+        self._count((0, sharing.length) for _ in sharing.prompts)
         return cache
 
     def _continue(self, prompts: Any, questions: list[int], rows: Sequence[Encoded], length: int) -> Margins:
         """The tokens from `length` on, each row behind the keys of its question."""
-        self._count((length, len(row.ids)) for row in rows)
         at, cache = torch.tensor(questions, device=self._device), DynamicCache()
         for number, layer in enumerate(prompts.layers):
             cache.update(layer.keys[at], layer.values[at], number)
         reads = [[read - length for read in row.reads] for row in rows]
-        return self._forward(self._matrix([row.ids[length:] for row in rows]), reads, past_key_values=cache)
+        found = self._forward(self._matrix([row.ids[length:] for row in rows]), reads, past_key_values=cache)
+        self._count((length, len(row.ids)) for row in rows)
+        return found
 
     def _forward(self, ids: Tensor, reads: Sequence[Sequence[int]], **more: Any) -> Margins:
         """Logit differences at the columns `reads[row]` of each row."""
@@ -173,7 +181,7 @@ class TransformersBackend:
         longest = max(map(len, rows))
         return torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=self._device)
 
-    def _count(self, spans: Any) -> None:
+    def _count(self, spans: Iterable[tuple[int, int]]) -> None:
         self.meter.flops += sum(self._size.flops(start, stop) for start, stop in spans)
 
 
