@@ -30,7 +30,7 @@ def serve(
 ) -> None:
     """Start vLLM's server with the options that this model needs, after printing a request to it.
 
-    `openr-data prm score --backend http --base-url http://127.0.0.1:8000 --model MODEL` then asks it. The key of a server with
+    `openr-data prm score ... --prm MODEL --backend http --base-url http://127.0.0.1:8000` then asks it. The key of a server with
     one is read from the environment variable VLLM_API_KEY, here and there.
 
     openr-data prm serve my-prm --port 8000 -- --tensor-parallel-size 2
