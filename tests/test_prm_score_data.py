@@ -54,6 +54,10 @@ def solutions(tmp_path_factory: pytest.TempPathFactory) -> Solutions:
     return open_solutions(SourceSpec(str(bench(tmp_path_factory.mktemp("bench") / "bench.jsonl"))))
 
 
+def usable(solutions: Solutions) -> list[ToScore]:
+    return [row for row in solutions.read() if isinstance(row, ToScore)]
+
+
 def rows_of(out: Path) -> list[dict[str, Any]]:
     files = [out] if out.is_file() else sorted(out.glob("scores-*.parquet"))
     return [row for file in files for row in pq.read_table(file).to_pylist()]
@@ -66,9 +70,9 @@ def test_every_solution_has_a_row_with_its_scores(solutions: Solutions, tmp_path
     )
     rows = rows_of(tmp_path / "out")
     assert [(row["problem_id"], row["solution_id"]) for row in rows] == [
-        (one.problem_id, one.solution_id) for one in solutions.read()
+        (one.problem_id, one.solution_id) for one in usable(solutions)
     ]
-    for one, row in zip(solutions.read(), rows, strict=True):
+    for one, row in zip(usable(solutions), rows, strict=True):
         ends = [len(one.question) + sum(len(step) + 1 for step in one.steps[: end + 1]) - 1 for end in range(len(one.steps))]
         assert row["margins"] == pytest.approx([end / 100 for end in ends], rel=1e-6)
         assert row["probabilities"] == pytest.approx([sigmoid(end / 100) for end in ends], abs=1e-15)
@@ -79,7 +83,7 @@ def test_every_solution_has_a_row_with_its_scores(solutions: Solutions, tmp_path
     assert (summary.solutions, summary.scored, summary.before) == (300, 300, 0)
     assert summary.steps == sum(len(row["margins"]) for row in rows)
     assert summary.means["min"] == pytest.approx(sum(row["min"] for row in rows) / 300)
-    assert summary.tokens == sum(len(one.question) + sum(len(step) + 1 for step in one.steps) for one in solutions.read())
+    assert summary.tokens == sum(len(one.question) + sum(len(step) + 1 for step in one.steps) for one in usable(solutions))
     assert (told[-1].done, told[-1].total, told[-1].final, told[-1].tokens) == (300, 300, True, summary.tokens)
     assert [one.done for one in told] == sorted(one.done for one in told)
 
@@ -203,6 +207,15 @@ def test_a_source_without_solutions_or_that_is_not_there_is_refused(tmp_path: Pa
         score_solutions(Solutions("nothing", "digest", lambda: iter(()), 0), rule_scorer(Rule()), tmp_path / "out")
     with pytest.raises(InputError, match="there is no file or directory"):
         open_solutions(SourceSpec(str(tmp_path / "none")))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_row_of_another_layout_is_counted_and_left_out(tmp_path: Path) -> None:
+    source = bench(tmp_path / "bench.jsonl", problems=2)
+    bad = {"id": "bad", "generator": "m", "problem": "9?", "steps": ["x"], "final_answer_correct": False, "label": 7}
+    source.write_text(f"{json.dumps(bad)}\n{source.read_text()}{json.dumps(bad)}\n")
+    summary = score_solutions(open_solutions(SourceSpec(str(source))), rule_scorer(Rule()), tmp_path / "out")
+    assert (summary.solutions, summary.scored, summary.rejected) == (6, 6, 2)
 
 
 def test_the_candidates_of_a_question_stay_together_and_one_question_may_fill_many_shards() -> None:

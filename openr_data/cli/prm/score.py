@@ -118,6 +118,8 @@ def show_summary(summary: ScoringSummary) -> None:
     table.add_row("means", ", ".join(f"{name} {value:.4g}" for name, value in summary.means.items()))
     table.add_row("model", summary.model[:16])
     console.print(table)
+    if summary.rejected:
+        warn(f"{summary.rejected:,} rows are not of the layout of {summary.source} and were left out")
     if summary.scored < summary.solutions:
         missing = summary.solutions - summary.scored
         warn(f"{missing:,} solutions have no score (column reason), for example: {summary.reason}")

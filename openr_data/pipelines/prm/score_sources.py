@@ -31,12 +31,13 @@ class ToScore(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Solutions:
     """`digest` changes whenever the solutions may; `total` is their number, 0 where it is not known before the end. `read`
-    starts anew with every call; rows of a file that are not of its layout are left out. Not `complete`: a run that still grows.
+    starts anew with every call; a row of a file that is not of its layout comes out as a `Reject`. Not `complete`: a run that
+    still grows.
     """
 
     shown: str
     digest: str
-    read: Callable[[], Iterator[ToScore]]
+    read: Callable[[], Iterator[ToScore | Reject]]
     total: int = 0
     complete: bool = True
 
@@ -73,9 +74,11 @@ def _of_corpus(spec: SourceSpec, corpus: Corpus, digest: str) -> Solutions:
 def _of_rows(spec: SourceSpec) -> Solutions:
     source = open_source(spec)
 
-    def read() -> Iterator[ToScore]:
+    def read() -> Iterator[ToScore | Reject]:
         for row in source.read():
-            if not isinstance(row, Reject):
+            if isinstance(row, Reject):
+                yield row
+            else:
                 one = row.solution.solution
                 yield ToScore(one.problem_id, one.id, row.question, one.steps)
 

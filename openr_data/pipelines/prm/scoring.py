@@ -18,6 +18,7 @@ from openr_data.pipelines.prm.score_sources import Solutions, ToScore
 from openr_data.pipelines.progress import Report, Snapshot, silent
 from openr_data.prm.score.scorer import ModelScorer
 from openr_data.prm.scores import StepScores
+from openr_data.problems import Reject
 from openr_data.store.lock import DirectoryLock
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class ScoringSummary:
     """`solutions` are all rows of `out`, `before` of them scored by earlier attempts; `scored` those that have scores, `steps`
     their steps and `means` the average of each aggregate over them. `reason` is an example of why one was not scored.
 
-    `tokens`, `seconds` and what follows are of this attempt. `model_flops_utilisation` is `None` where the device's peak is not
-    known, or the model computes elsewhere.
+    `rejected` rows of a file, which are not of its layout, `tokens`, `seconds` and what follows are of this attempt.
+    `model_flops_utilisation` is `None` where the device's peak is not known, or the model computes elsewhere.
     """
 
     out: str
@@ -48,6 +49,7 @@ class ScoringSummary:
     steps: int
     means: dict[str, float]
     reason: str
+    rejected: int
     tokens: int
     seconds: float
     tokens_per_second: float
@@ -69,6 +71,8 @@ def score_solutions(
     for a source without solutions, and what the scorer raises; what was scored before stays.
     """
     check_aggregates(aggregates)
+    if all(isinstance(row, Reject) for row in solutions.read()):
+        raise InputError(f"there is no solution in {solutions.shown}")
     files = ScoreFiles(out)
     files.make()
     with DirectoryLock(files.folder):
@@ -77,8 +81,6 @@ def score_solutions(
         if not files.finished:
             attempt.run()
         summary = attempt.summary(out)
-        if not summary.solutions:
-            raise InputError(f"there is no solution in {solutions.shown}")
         files.finish(schema(aggregates))
     attempt.tell(final=True)
     return summary
@@ -107,16 +109,23 @@ class _Attempt:
     ) -> None:
         self._solutions, self._scorer, self._files, self._aggregates = solutions, scorer, files, aggregates
         self._report, self._before = report, before
-        self._done, self._unscored, self._size = before, 0, _FEWEST
+        self._done, self._unscored, self._rejected, self._size = before, 0, 0, _FEWEST
         self._started, self._tokens, self._flops = time.monotonic(), scorer.meter.tokens, scorer.meter.flops
 
     def run(self) -> None:
         self.tell()
-        for part in _shards(islice(self._solutions.read(), self._before, None), lambda: self._size):
+        for part in _shards(islice(self._usable(), self._before, None), lambda: self._size):
             started, written = time.monotonic(), self._done
             self._files.write(written, self._scored(part))
             self._done = written + len(part)
             self._size = _next_size(self._size, time.monotonic() - started)
+
+    def _usable(self) -> Iterator[ToScore]:
+        for row in self._solutions.read():
+            if isinstance(row, Reject):
+                self._rejected += 1
+            else:
+                yield row
 
     def _scored(self, part: Sequence[ToScore]) -> pa.Table:
         import pyarrow as pa
@@ -127,15 +136,15 @@ class _Attempt:
         return pa.Table.from_pylist(rows, schema=schema(self._aggregates))
 
     def _row(self, one: ToScore, scores: StepScores) -> dict[str, Any]:
-        row = {
+        row: dict[str, Any] = {
             "problem_id": one.problem_id,
             "solution_id": one.solution_id,
             "reason": scores.reason,
             "model": self._scorer.identity,
         }
         if scores.margins:
-            row |= {"margins": scores.margins, "probabilities": scores.probabilities}  # type: ignore[dict-item]
-            row |= {name: AGGREGATES[name](scores.probabilities) for name in self._aggregates}  # type: ignore[misc]
+            row |= {"margins": scores.margins, "probabilities": scores.probabilities}
+            row |= {name: AGGREGATES[name](scores.probabilities) for name in self._aggregates}
         return row
 
     def _advance(self, count: int) -> None:
@@ -152,7 +161,7 @@ class _Attempt:
                 tokens=self._scorer.meter.tokens - self._tokens,
                 completions=0,
                 reused=0,
-                rejected=0,
+                rejected=self._rejected,
                 failed=self._unscored,
                 seconds=time.monotonic() - self._started,
                 final=final,
@@ -169,6 +178,7 @@ class _Attempt:
             source=self._solutions.shown,
             model=self._scorer.identity,
             before=self._before,
+            rejected=self._rejected,
             tokens=tokens,
             seconds=round(seconds, 3),
             tokens_per_second=round(tokens / seconds, 1) if seconds > 0 else 0.0,
