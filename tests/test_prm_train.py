@@ -185,14 +185,18 @@ def test_adapters_on_layers_that_are_not_there(found: Any, tmp_path: Path) -> No
         run(tmp_path / "out", found, replace(BASE, lora=Lora(rank=2, targets=("query",))))
 
 
-def test_a_loss_that_is_no_number_ends_the_run_with_its_checkpoint(found: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_is_no_number_ends_the_run_with_its_checkpoint(found: Any, tmp_path: Path, what: str) -> None:
     model = tiny()
 
     def poison(progress: Progress) -> None:
-        if progress.step == 4:
-            model.model.norm.weight.data.fill_(torch.nan)
+        weight = model.model.norm.weight
+        if progress.step == 4 and what == "loss":
+            weight.data.fill_(torch.nan)
+        elif progress.step == 4:
+            weight.register_hook(lambda gradient: gradient * torch.inf)
 
-    with pytest.raises(EngineError, match=r"the loss became nan in step 5, .* --rate"):
+    with pytest.raises(EngineError, match=rf"the {what} became \w+ in step 5, .* --rate"):
         run(tmp_path / "out", found, BASE, model=model, on_progress=poison)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [checkpoints.WORK]
     assert (

@@ -69,6 +69,7 @@ def arguments(config: TrainConfig, extent: Extent, folder: Path) -> Any:
         logging_steps=max(1, steps // _REPORTS),
         logging_nan_inf_filter=False,
         disable_tqdm=True,
+        ddp_find_unused_parameters=False,
         report_to=list(config.report_to) or "none",
         seed=config.seed,
         **_measuring(config, steps, extent.evaluates),

@@ -75,7 +75,7 @@ def train(
     Writes the model, tokenizer, `prm_config.json` and `training.json` (settings, versions, history) into `out` when it is done,
     and `out/adapter` with LoRA; until then only `out/.checkpoints` is written, from which `resume` goes on exactly; a finished
     training is told again. Raises `UsageError` and `RunDirError` (see `checkpoints.begin`), `InputError` without a row, and
-    `EngineError` for a loss that is no number and for memory that is too small.
+    `EngineError` for a loss or gradient that is no number and for memory that is too small.
     """
     if not len(train_rows):
         raise InputError("there is no row to train on")
@@ -214,6 +214,7 @@ def _save(trainer: PRMTrainer, folder: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     if isinstance(model, PeftModel):
         model.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+        (folder / "adapter" / "README.md").unlink(missing_ok=True)  # peft's empty form
         model = merged(model.cpu().float())
     model = plain(model).to(torch.bfloat16 if trainer.args.bf16 else torch.float32)
     model.save_pretrained(folder)

@@ -33,8 +33,8 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     """Takes a model of `heads.judging` and plans of `prm.plan` for data sets; one loader item is one micro-batch of parts.
 
     The loss of an optimiser step is the weighted sum over all its steps divided by their total weight, over all parts,
-    micro-batches and processes: the same however the batch was cut. A loss that is no number ends the run with an `EngineError`
-    before the weights change.
+    micro-batches and processes: the same however the batch was cut. A loss or gradient that is no number ends the run with an
+    `EngineError` before the weights change.
     """
 
     loss_is_scaled_for_ga = True
@@ -68,11 +68,7 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
                 total += super().training_step(model, part, num_items_in_batch)
         state._set_sync_gradients(exchange)
         total += super().training_step(model, parts[-1], num_items_in_batch)
-        if not isfinite(value := float(total)):
-            raise EngineError(
-                f"the loss became {value} in step {self.state.global_step + 1}, so training ended; the last checkpoint is kept: "
-                "try a lower --rate or more --warmup"
-            )
+        self._refuse_no_number("loss", float(total))
         return total
 
     def compute_loss(self, model: Any, inputs: Part, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
@@ -103,6 +99,19 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     def floating_point_ops(self, inputs: Any) -> int:
         """Forward and backward: six operations for every weight and token, the attention's own left out."""
         return 6 * self._parameters * int(inputs["tokens"])
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Taken just before the weights change: gradients that are no numbers must not reach them, or a checkpoint."""
+        norm: Any = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self._refuse_no_number("gradient", float(norm))
+        return norm
+
+    def _refuse_no_number(self, what: str, value: float) -> None:
+        if not isfinite(value):
+            raise EngineError(
+                f"the {what} became {value} in step {self.state.global_step + 1}, so training ended; the last checkpoint is "
+                "kept: try a lower --rate or more --warmup"
+            )
 
     @torch.no_grad()
     def _measured(self, model: Any, part: Part) -> Measured:
