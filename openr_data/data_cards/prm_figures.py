@@ -55,7 +55,7 @@ def reliability(width: Sequence[ReliabilityBin], mass: Sequence[ReliabilityBin],
             axes.plot(places, shares, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=name)
         axes.set(xlabel="mean score p(+)", ylabel="share of good steps")
         _square(axes)
-        axes.legend(frameon=False, fontsize=8.5, loc="upper left")
+        axes.legend(fontsize=8.5, loc="best", framealpha=0.85, edgecolor="none")
         total = sum(each.count for each in width)
         for each in width:
             height = 100 * each.count / total
@@ -85,7 +85,7 @@ def discrimination(
         right.axhline(bad, color="#888888", linewidth=1, linestyle=(0, (4, 3)))
         right.step(*errors, where="pre", color=WRONG, linewidth=2)
         right.set(xlabel="recall of wrong steps", ylabel="precision of wrong steps")
-        _note(right, f"AP {areas[1]:.3f}\nchance {bad:.3f}", 0.03, 0.05, "left")
+        _note(right, f"AP {areas[1]:.3f}\nchance {bad:.3f}", 0.03, bad + 0.03 if bad < 0.5 else 0.05, "left")
         for axes in (left, right):
             _square(axes)
         caption = (

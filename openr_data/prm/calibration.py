@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def fit(margins: Floats, good: Bools, method: Method = "platt") -> Fit:
         raise ValueError("good and bad steps are both needed")
     right, wrong = int(good.sum()), int((~good).sum())
     targets = np.where(good, (right + 1) / (right + 2), 1 / (wrong + 2))
-    model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000, fit_intercept=method == "platt")
+    model: Any = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000, fit_intercept=method == "platt")
     unit = float(np.abs(margins).mean()) or 1.0  # the solver likes features near 1
     model.fit(
         np.concatenate([margins, margins])[:, None] / unit,

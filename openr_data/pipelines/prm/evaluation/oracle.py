@@ -86,7 +86,7 @@ def _first_outcomes(item: ItemRecords) -> dict[Steps, Outcome]:
 
 
 def _one_rollout(solution: Solution, outcomes: Mapping[Steps, Outcome]) -> OneRollout:
-    proper = [outcomes.get(solution.steps[:length], "unknown") for length in range(1, len(solution.steps))]
+    proper: list[Outcome] = [outcomes.get(solution.steps[:length], "unknown") for length in range(1, len(solution.steps))]
     values = tuple(_VALUES[each] for each in (*proper, solution.verdict.outcome))
     labels = [None if value is None else StepLabel(int(value), 1) for value in values]
     return OneRollout(values, first_error(labels, rule="first_failure"))

@@ -77,7 +77,8 @@ def markdown(report: EvaluationReport, figures: Sequence[Figure]) -> str:
     from openr_data.data_cards.figures import show_figures
 
     facts = [("model", report.model), ("digest", report.identity), ("template", report.template), ("head", report.head)]
-    bins = [reliability_table(each.quality.calibration.width) for each in (report.steps, report.oracle) if each]
+    named = ((STEPS, report.steps), (ORACLE, report.oracle))
+    bins = [reliability_table(each.quality.calibration.width, title) for title, each in named if each]
     parts = [
         "# Evaluation of a process reward model\n",
         table(("", ""), facts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from openr_data.data_cards.report import Row, Section, counts
 from openr_data.pipelines.prm.evaluation.best_of_n import MAJORITY, PASS, BestOfNReport
@@ -22,14 +23,15 @@ _PROBABILITY = (
 _RIVALS = (
     "Solutions with an error for which the other has an answer; exact: the first error is named exactly. Raw MC calls the first "
     "prefix wrong whose share of right rollouts is not above the threshold; like the labels, it knows the verdict on the "
-    "answer, which the model does not see. Ranges: 95 %, paired bootstrap over questions."
+    "answer, which the model does not see. Labels of a run are made of these very counts. Ranges: 95 %, paired bootstrap over "
+    "questions."
 )
 _ONE = f"Areas under the ROC curve on the steps that {ONE_ROLLOUT} has a score for."
 _MANY = 12
 
 
 def step_sections(found: StepsReport, title: str) -> list[Section]:
-    """`title` names the part."""
+    """`title` names the part, and stands before the name of each table."""
     quality = found.quality
     parts = [
         _data(found, title),
@@ -39,14 +41,15 @@ def step_sections(found: StepsReport, title: str) -> list[Section]:
         _by_place(quality),
         *_rivals(quality),
     ]
-    return [part for part in parts if part.rows]
+    named = [parts[0], *(replace(part, title=f"{title}: {part.title}") for part in parts[1:])]
+    return [part for part in named if part.rows]
 
 
-def reliability_table(bins: Sequence[Bin]) -> Section:
+def reliability_table(bins: Sequence[Bin], title: str) -> Section:
     rows = tuple(
         (f"{each.low:.3f} to {each.high:.3f}", f"{each.count:,}", f"{each.score:.3f}", f"{each.good:.3f}") for each in bins
     )
-    return Section("Reliability", rows, ("score p(+)", "steps", "mean score", "share of good steps"))
+    return Section(f"{title}: reliability", rows, ("score p(+)", "steps", "mean score", "share of good steps"))
 
 
 def best_of_n_sections(found: BestOfNReport) -> list[Section]:
@@ -117,7 +120,7 @@ def _ranking(quality: Quality) -> Section:
     ranges = (_range(quality.auroc), "", "")
     rows = tuple(zip(names, pooled, ranges, each, chance, strict=True))
     note = f"The mean is over the {steps.mixed:,} of {steps.problems:,} questions with good and wrong steps. {_RANGES}"
-    return Section("Good and wrong steps apart", rows, ("", "all steps", "95 %", "mean over questions", "chance"), note)
+    return Section("good and wrong steps apart", rows, ("", "all steps", "95 %", "mean over questions", "chance"), note)
 
 
 def _ranks(found: Ranking | None) -> tuple[str, str, str]:
@@ -138,14 +141,14 @@ def _likelihood(quality: Quality) -> Section:
             ("Brier score of soft labels", _number(soft.brier), ""),
             ("Spearman with soft labels", _number(soft.spearman), f"{soft.steps:,} steps"),
         ]
-    return Section("Likelihood and calibration", tuple(rows), ("", "model", "base rate"), _PROBABILITY)
+    return Section("likelihood and calibration", tuple(rows), ("", "model", "base rate"), _PROBABILITY)
 
 
 def _first_errors(quality: Quality) -> Section:
     found, spotted = quality.found, quality.detection
     places = found.places
     if not found.cases:
-        return Section("First errors", ())
+        return Section("first errors", ())
     rows = [
         ("a step is wrong below", f"p(+) = {sigmoid(quality.threshold):.4g} ({quality.rule})"),
         ("first error named exactly", f"{_hits(found.errors)}{_around(quality.exact)}"),
@@ -157,7 +160,7 @@ def _first_errors(quality: Quality) -> Section:
         ("precision of wrong steps", _number(spotted.precision)),
         ("recall of wrong steps", _number(spotted.recall)),
     ]
-    return Section("First errors", tuple(rows))
+    return Section("first errors", tuple(rows))
 
 
 def _by_place(quality: Quality) -> Section:
@@ -166,7 +169,7 @@ def _by_place(quality: Quality) -> Section:
     if later := [hits for at, hits in found.items() if at >= _MANY]:
         shown["later"] = Hits(sum(each.found for each in later), sum(each.cases for each in later))
     rows = tuple((name, f"{hits.cases:,}", _percent(hits.share)) for name, hits in shown.items())
-    return Section("Found, by the step of the first error", rows, ("", "solutions", "named exactly (%)"))
+    return Section("found, by the step of the first error", rows, ("", "solutions", "named exactly (%)"))
 
 
 def _rivals(quality: Quality) -> Iterator[Section]:
@@ -175,9 +178,9 @@ def _rivals(quality: Quality) -> Iterator[Section]:
         (each.name, f"{each.errors:,}", _percent(each.rival.value), _percent(each.model.value), _points(each.ahead))
         for each in quality.rivals
     )
-    yield Section("Against other ways to name the first error", rows, head, _RIVALS)
+    yield Section("against other ways to name the first error", rows, head, _RIVALS)
     areas = tuple(row for each in quality.rivals for row in _areas(each))
-    yield Section("Against other scores of steps", areas, ("", "steps", "AUROC", "the model's", "the model is ahead by"), _ONE)
+    yield Section("against other scores of steps", areas, ("", "steps", "AUROC", "the model's", "the model is ahead by"), _ONE)
 
 
 def _areas(each: Rival) -> Iterator[Row]:
