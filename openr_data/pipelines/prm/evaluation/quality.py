@@ -130,8 +130,9 @@ def _soft(scored: Sequence[Scored]) -> SoftMetrics | None:
     pairs = [
         (margin, value)
         for one in scored
-        for margin, label, value in zip(one.margins, one.known.good, one.known.values or one.known.good, strict=True)
-        if one.known.values and label is not None and value is not None
+        if one.known.values
+        for margin, label, value in zip(one.margins, one.known.good, one.known.values, strict=True)
+        if label is not None and value is not None
     ]
     return soft_metrics(*np.array(pairs, dtype=np.float64).T) if pairs else None
 
