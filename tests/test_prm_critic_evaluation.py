@@ -123,14 +123,14 @@ def test_a_stopped_evaluation_pays_nothing_twice(file: str, tmp_path: Path) -> N
 
 
 def test_a_killed_process_pays_nothing_twice(file: str, tmp_path: Path) -> None:
-    """Killed by SIGKILL at its sixth answer, while the one before may still be on its way to the disk."""
-    script = scripted(crash_after=5, slots=1, crash="kill").script
+    """Killed by SIGKILL at its sixth answer, while those before it may still be on their way to a slow disk."""
+    script = scripted(crash_after=5, slots=1, crash="kill", latency=0.2).script
     command = ["prm", "critic", file, "--engine", "scripted", "--script", script, "--votes", "3", "--out", str(tmp_path / "out")]
     killed = subprocess.run([sys.executable, "-m", "openr_data", *command], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     told: list[Snapshot] = []
     report = processbench_critic(config(file), CriticOptions(tmp_path / "out", resume=True, report=told.append))
-    assert told[-1].reused in {4, 5}
+    assert 1 <= told[-1].reused <= 5
     assert told[-1].reused + told[-1].completions == 12
     assert (report.subsets[0].score.f1, report.settings["answers"]) == (50.0, "12")
 
