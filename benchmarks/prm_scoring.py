@@ -71,16 +71,16 @@ def builtin(device: torch.device, dtype: torch.dtype) -> PRM:
     return PRM(judging(model, config), tokenizer, config, Encoder(tokenizer, config), BUILTIN)
 
 
-def random_1b(device: torch.device, dtype: torch.dtype, attention: str) -> PRM:
-    """A Llama of 1.2 billion random weights under the built-in tokenizer."""
+def random_1b(device: torch.device, dtype: torch.dtype, attention: str, hidden: int) -> PRM:
+    """A Llama of 1.2 billion random weights under the built-in tokenizer, as wide as asked and as deep as that takes."""
     tokenizer: Any = AutoTokenizer.from_pretrained(BUILTIN)
     config = config_of(tokenizer, context=8192)
     settings = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=2048,
-        intermediate_size=8192,
-        num_hidden_layers=18,
-        num_attention_heads=16,
+        hidden_size=hidden,
+        intermediate_size=4 * hidden,
+        num_hidden_layers=round(1.2e9 / (16 * hidden**2)),
+        num_attention_heads=hidden // 128,
         max_position_embeddings=8192,
         tie_word_embeddings=True,
         bos_token_id=1,
@@ -226,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", default="", help="a process reward model (default: the built-in policy, asked as one)")
     parser.add_argument("--random-1b", action="store_true", help="a model of 1.2 billion random weights instead")
+    parser.add_argument("--hidden", type=int, default=2048, help="its width")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--attention", default="sdpa", help="sdpa or flash_attention_2")
@@ -242,7 +243,7 @@ def main() -> None:
     device = choose_device(args.device)
     dtype = choose_dtype(args.dtype, device)
     if args.random_1b:
-        prm = random_1b(device, dtype, args.attention)
+        prm = random_1b(device, dtype, args.attention, args.hidden)
     elif args.model:
         prm = load_prm(Path(args.model), device=args.device, dtype=args.dtype, attention=args.attention)
     else:
