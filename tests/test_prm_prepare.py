@@ -16,7 +16,6 @@ from openr_data.errors import InputError, UsageError
 from openr_data.models.files import BUILTIN
 from openr_data.prm.build import build
 from openr_data.prm.config import Head, LabelReading
-from openr_data.prm.grow import grow
 from openr_data.prm.heads import judging, margins, plain
 from openr_data.prm.load import load_prm
 from openr_data.prm.prepare import Prepared, prepare
@@ -56,40 +55,6 @@ def test_every_family_is_built_saved_and_read_again_with_the_same_scores(family:
     assert read.encoder.encode(QUESTION, STEPS) == prepared.encoder.encode(QUESTION, STEPS)
     assert torch.equal(scores(read.model, read), before)
     assert before.std() > 0.01
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_new_layers_pass_through_what_they_are_given(family: str, tmp_path: Path) -> None:
-    """And read what the layers below read: every weight but the zeroed outputs is a copy."""
-    base = save_family(tmp_path / "base", family)
-    torch.manual_seed(0)
-    prepared = prepared_of(base, template="plain")
-    plain_model = judging(build(prepared, dtype=torch.float32).eval(), prepared.config)
-    grown = prepared_of(base, template="plain", grow_layers=2)
-    model = judging(build(grown, dtype=torch.float32).eval(), grown.config)
-    layers = model.base_model.layers
-    assert len(layers) == model.config.get_text_config().num_hidden_layers == len(plain_model.base_model.layers) + 2
-    assert torch.allclose(scores(model, grown), scores(plain_model, prepared), atol=1e-6, rtol=0)
-    assert torch.equal(layers[-1].self_attn.q_proj.weight, layers[-3].self_attn.q_proj.weight)
-    with torch.no_grad():
-        layers[-1].mlp.down_proj.weight.normal_()
-        layers[-2].self_attn.o_proj.weight.normal_()
-    before = scores(model, grown)
-    read = load_prm(save(model, grown, tmp_path / "prm"), device="cpu")
-    assert torch.equal(scores(read.model, read), before)
-
-
-def test_layers_are_added_to_a_small_head_too_and_never_to_an_unknown_kind(tmp_path: Path) -> None:
-    prepared = prepared_of(save_family(tmp_path / "base", "qwen2"), head="value", grow_layers=1)
-    assert len(build(prepared, dtype=torch.float32).base_model.layers) == prepared_layers(prepared) + 1
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    with pytest.raises(UsageError, match="no layers can be added to a model of the type 'gpt2'"):
-        grow(GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=10)), 1)
-
-
-def prepared_layers(prepared: Prepared) -> int:
-    return int(json.loads((prepared.folder / "config.json").read_text())["num_hidden_layers"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from openr_data.errors import UsageError
-from openr_data.prm.grow import grow
 from openr_data.prm.prepare import Prepared
 from openr_data.prm.weights import first_line, open_weights, refuse_absent
 
@@ -17,8 +16,7 @@ SPREAD = 1e-3
 
 
 def build(prepared: Prepared, *, dtype: torch.dtype, attention: str = "sdpa") -> Any:
-    """The model on the CPU, in training mode, with the layers that it was asked to grow and the head as transformers makes it:
-    `heads.judging` is the trainer's to apply.
+    """The model on the CPU, in training mode, with the head as transformers makes it: `heads.judging` is the trainer's to apply.
 
     Deterministic but for a new head, which is drawn from torch's generator. A new tag gets the mean embedding. Raises
     `UsageError` for weights that are missing (those of a new head apart) and for embeddings that cannot grow.
@@ -27,8 +25,6 @@ def build(prepared: Prepared, *, dtype: torch.dtype, attention: str = "sdpa") ->
     refuse_absent(prepared.folder, [name for name in absent if not (prepared.new_head and name.startswith("score."))])
     if absent:
         _begin_small(model.score)
-    if prepared.grow_layers:
-        grow(model, prepared.grow_layers)
     if prepared.new_tag:
         _give_row(model, prepared)
     if prepared.config.head != "causal":

@@ -31,7 +31,6 @@ class Prepared:
     encoder: Encoder
     new_tag: bool = False
     new_head: bool = False
-    grow_layers: int = 0
 
 
 def prepare(choice: ModelChoice, labels: LabelReading) -> Prepared:
@@ -54,9 +53,7 @@ def prepare(choice: ModelChoice, labels: LabelReading) -> Prepared:
     encoder = Encoder(tokenizer, config)
     check_fingerprint(encoder, folder)
     encoder.config = replace(encoder.config, fingerprint=fingerprint(encoder))
-    return Prepared(
-        folder, tokenizer, encoder.config, encoder, new_tag, not known and choice.head != "causal", choice.grow_layers
-    )
+    return Prepared(folder, tokenizer, encoder.config, encoder, new_tag, new_head=not known and choice.head != "causal")
 
 
 def _fresh(tokenizer: Any, tag: Tag, choice: ModelChoice) -> PRMConfig:

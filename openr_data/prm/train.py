@@ -134,7 +134,6 @@ def _trainer(
     trainer = PRMTrainer(
         prm=config,
         loss=StepLoss.of(train_config),
-        muon_rate=train_config.muon_rate if train_config.optimizer == "muon" else 0.0,
         model=_made(model, config, train_config),
         args=args,
         train_dataset=plan,

@@ -10,14 +10,13 @@ from openr_data.prm.config import Head, LabelReading
 
 Loss = Literal["cross_entropy", "squared", "ranking"]
 Packing = Literal["auto", "on", "off"]
-Optimizer = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
     """The model that is trained further and what it is asked. `auto` is chosen by its tokenizer (`prm.prepare`).
 
-    `base` is `builtin`, a folder or a Hub name. `context` 0 is the model's own. `grow_layers` adds so many layers at its top.
+    `base` is `builtin`, a folder or a Hub name. `context` 0 is the model's own.
     """
 
     base: str = "builtin"
@@ -28,7 +27,6 @@ class ModelChoice:
     positive: str = ""
     negative: str = ""
     context: int = 0
-    grow_layers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,7 @@ class TrainConfig:
     `batch_tokens` (0: 2,048 on a CPU, 16,384 on CUDA) splits those further: the most tokens of one forward pass, padding
     included. Neither changes the loss.
 
-    `optimizer` `muon` trains the matrices of the layers with Muon at `muon_rate` and everything else with AdamW at `rate`; it
-    orthogonalises in bfloat16, so how a batch is cut then shows in the third digit of a loss. `rate` 0 is 1e-4 with LoRA, 1e-3
-    for models below 10 M parameters, else 2e-6. `warmup` is a share of the steps.
+    `rate` 0 is 1e-4 with LoRA, 1e-3 for models below 10 M parameters, else 2e-6. `warmup` is a share of the steps.
     `positive_weight` multiplies the loss of targets above .5 (0: such that both classes weigh the same). `evaluate_every` and
     `save_every` are in optimiser steps, 0: five times a run; with evaluations, `save_every` is a multiple of `evaluate_every`.
     `patience` evaluations without a better AUROC end the run (0: never). `dtype` `auto` is bfloat16 on CUDA (autocast over
@@ -66,9 +62,7 @@ class TrainConfig:
     max_steps: int = 0
     batch: int = 64
     accumulation: int = 1
-    optimizer: Optimizer = "adamw"
     rate: float = 0.0
-    muon_rate: float = 0.01
     schedule: str = "cosine"
     warmup: float = 0.03
     weight_decay: float = 0.01
@@ -92,8 +86,6 @@ class TrainConfig:
                 raise UsageError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it lies from {lowest:g} to {highest:g}")
         if not self.max_steps and not self.epochs:
             raise UsageError("a training of no epochs and no steps trains nothing")
-        if self.optimizer == "muon" and self.lora.rank:
-            raise UsageError("Muon is for whole matrices; low-rank adapters are trained with AdamW")
         if self.loss == "ranking" and (self.smoothing or self.positive_weight != 1):
             raise UsageError("the ranking loss compares steps: it knows neither label smoothing nor a weight of good steps")
         if self.save_every % (self.evaluate_every or 1):
@@ -108,7 +100,6 @@ _RANGES = {
     "batch": (1, _MANY),
     "accumulation": (1, _MANY),
     "rate": (0.0, 1.0),
-    "muon_rate": (0.0, 1.0),
     "warmup": (0.0, 1.0),
     "weight_decay": (0.0, _MANY),
     "clip": (0.0, _MANY),

@@ -19,14 +19,13 @@ from torch import Tensor
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
-from openr_data.errors import EngineError, UsageError
+from openr_data.errors import EngineError
 from openr_data.prm.calibration import calibration
 from openr_data.prm.collate import Part
 from openr_data.prm.config import IGNORE, Head, PRMConfig
 from openr_data.prm.heads import margins
 from openr_data.prm.loss import StepLoss
 from openr_data.prm.metrics import probabilities, ranking
-from openr_data.prm.optimizers import MuonAdamW
 from openr_data.prm.plan import only
 
 
@@ -40,21 +39,11 @@ class PRMTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, prm: PRMConfig, loss: StepLoss, muon_rate: float = 0.0, **settings: Any) -> None:
+    def __init__(self, *, prm: PRMConfig, loss: StepLoss, **settings: Any) -> None:
         super().__init__(data_collator=only, **settings)
         self.model_accepts_loss_kwargs = True
-        self._prm, self._loss, self._muon_rate = prm, loss, muon_rate
+        self._prm, self._loss = prm, loss
         self._parameters: int = sum(each.numel() for each in settings["model"].parameters())
-
-    def create_optimizer(self, model: Any = None) -> Any:
-        """AdamW of transformers, or Muon for the matrices of the layers where `muon_rate` is above 0."""
-        if not self._muon_rate:
-            return super().create_optimizer(model)
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise UsageError("Muon needs whole matrices: with FSDP or DeepSpeed take --optimizer adamw")
-        rates = {"rate": self.args.learning_rate, "muon_rate": self._muon_rate}
-        self.optimizer = MuonAdamW(model or self.model, **rates, weight_decay=self.args.weight_decay)
-        return self.optimizer
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device

@@ -121,11 +121,6 @@ class PRMModelOptions:
         int, typer.Option("--context", min=0, help="Longest row in tokens (0: the base's own).", rich_help_panel=_MODEL)
     ] = 0
 
-    grow_layers: Annotated[
-        int,
-        typer.Option("--grow-layers", min=0, help="Layers to add at the top, for a base that is small.", rich_help_panel=_MODEL),
-    ] = 0
-
     def choice(self) -> ModelChoice:
         from typing import get_args
 
@@ -134,7 +129,7 @@ class PRMModelOptions:
 
         if self.head not in get_args(Head):
             raise UsageError(f"--head is one of {', '.join(get_args(Head))}, not '{self.head}'")
-        names = ("base", "revision", "head", "template", "tag", "positive", "negative", "context", "grow_layers")
+        names = ("base", "revision", "head", "template", "tag", "positive", "negative", "context")
         return ModelChoice(**{name: getattr(self, name) for name in names})
 
 
@@ -156,13 +151,6 @@ class PRMTrainingOptions:
     batch: Annotated[
         int, typer.Option("--batch", min=1, help="Solutions in an optimiser step, over all devices.", rich_help_panel=_TRAINING)
     ] = 64
-    optimizer: Annotated[
-        str,
-        typer.Option(
-            "--optimizer", help="adamw, or muon for the matrices of the layers (learns faster).", rich_help_panel=_TRAINING
-        ),
-    ] = "adamw"
-    muon_rate: Annotated[float, typer.Option("--muon-rate", help="Of the matrices, with muon.", rich_help_panel=_TRAINING)] = 0.01
     rate: Annotated[
         float,
         typer.Option("--rate", help="Learning rate (0: by the size of the model and --lora).", rich_help_panel=_TRAINING),
@@ -194,20 +182,14 @@ class PRMTrainingOptions:
 
         targets = tuple(self.lora_target or ("all-linear",))
         names = (
-            "ranking_margin", "epochs", "max_steps", "batch", "muon_rate", "rate", "schedule", "warmup", "weight_decay", "clip",
+            "ranking_margin", "epochs", "max_steps", "batch", "rate", "schedule", "warmup", "weight_decay", "clip",
             "positive_weight", "smoothing", "seed",
         )  # fmt: skip
         return {
             **{name: getattr(self, name) for name in names},
             "loss": self._loss(head),
-            "optimizer": self._optimizer(),
             "lora": Lora(self.lora, self.lora_alpha, self.lora_dropout, targets),
         }
-
-    def _optimizer(self) -> str:
-        if self.optimizer not in {"adamw", "muon"}:
-            raise UsageError(f"--optimizer is adamw or muon, not '{self.optimizer}'")
-        return self.optimizer
 
     def _loss(self, head: str) -> str:
         if self.loss == "auto":

@@ -190,10 +190,9 @@ def _trained(
 ) -> TrainResult:
     import torch
 
-    from openr_data.prm.arguments import weights_dtype
     from openr_data.prm.build import build
     from openr_data.prm.train import train
 
     torch.manual_seed(config.train.seed)  # of a new head
-    model = build(prepared, dtype=weights_dtype(config.train))
+    model = build(prepared, dtype=torch.float32)
     return train(model, prepared.tokenizer, prepared.config, config.train, *rows, out, resume=resume, on_progress=on_progress)
