@@ -42,6 +42,7 @@ _HEADS = {
     "token_classification": "a token classifier with two classes, read at the end of every step",
     "value": "a regression head on the last hidden state, read at the end of every step",
     "process_reward": "a small network on the last hidden state with two classes, read at the end of every step",
+    "likelihood": "a language model that is asked how likely it finds the tokens of every step",
     "value_head": "a value head beside a language model, read at the end of every step",
 }
 _UNEVALUATED = (

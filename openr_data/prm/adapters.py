@@ -47,8 +47,8 @@ def merged(model: Any) -> Any:
 
 
 def _trains_tag(config: PRMConfig) -> bool:
-    """A tag that is a judgement at once (RLHFlow's +) is a word of the language model, which stays as it is."""
-    return config.tag_id not in {config.positive_id, config.negative_id}
+    """A tag that is a judgement at once (RLHFlow's +), or ends lines, is a word of the language model, which stays as it is."""
+    return config.head != "likelihood" and config.tag_id not in {config.positive_id, config.negative_id}
 
 
 def _own_head(base: Any, head: Any) -> None:

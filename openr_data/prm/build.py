@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from openr_data.errors import UsageError
+from openr_data.prm.likelihood import begin_likelihood
 from openr_data.prm.prepare import Prepared
 from openr_data.prm.weights import first_line, open_weights, refuse_absent
 
@@ -24,10 +25,10 @@ def build(prepared: Prepared, *, dtype: torch.dtype, attention: str = "sdpa") ->
     model, absent = open_weights(prepared.folder, prepared.config, dtype, attention)
     refuse_absent(prepared.folder, [name for name in absent if not (prepared.new_head and name.startswith("score."))])
     if absent:
-        _begin_small(model.score)
+        (begin_likelihood if prepared.config.head == "likelihood" else _begin_small)(model.score)
     if prepared.new_tag:
         _give_row(model, prepared)
-    if prepared.config.head != "causal":
+    if hasattr(model, "dropout"):
         model.dropout.p = model.config.classifier_dropout = 0.0
     return model.train()
 

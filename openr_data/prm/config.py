@@ -15,13 +15,14 @@ VERSION = 1
 IGNORE = -100.0
 """The target of a step that carries no loss."""
 
-Head = Literal["causal", "token_classification", "value", "process_reward", "value_head"]
+Head = Literal["causal", "token_classification", "value", "process_reward", "value_head", "likelihood"]
 """Where the answer comes from.
 
 `causal`: the logits of + and - of the language model itself (Math-psa, Math-Shepherd, RLHFlow). `token_classification`: two
 classes over the last hidden state, the good one second (TRL). `value`: one logit over the last hidden state, whose sigmoid is a
 Monte Carlo value. `process_reward`: Linear, ReLU, Linear to two classes, the good one second (Qwen2.5-Math-PRM). `value_head`:
-one logit from `v_head.summary` beside a language model (Skywork).
+one logit from `v_head.summary` beside a language model (Skywork). `likelihood`: one logit from the least and the total
+log-probability of the tokens of a step under the language model itself (ours).
 """
 Kind = Literal["hard", "soft"]
 AfterError = Literal["mask", "keep"]
@@ -38,7 +39,8 @@ class Template:
 
     Every part is encoded alone. With `continued` a step is encoded together with its `lead` or `separator`, as the rest of a text
     and not as a text of its own: the tokens are those of an author who encoded the whole (Math-Shepherd, OpenR). With `start` the
-    tokenizer's start token, where it has one, stands in front, also where the tokenizer would not put it (Skywork, TRL).
+    tokenizer's start token, where it has one, stands in front, also where the tokenizer would not put it (Skywork, TRL). With
+    `opened` the tag also stands before the first step, so that tags alone tell the tokens of every step; it is then in no step.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Template:
     lead: str = ""
     continued: bool = False
     start: bool = False
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)

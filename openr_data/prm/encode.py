@@ -70,9 +70,19 @@ class Encoder:
             raise RowError("it has no steps")
         self._refuse(question, steps)
         found = self.assemble(question, steps)
+        if self.config.template.opened:
+            self._refuse_tags(found)
         if len(found.ids) > self.config.context:
             raise TooLong(f"it has {len(found.ids)} tokens, and the model's context is {self.config.context}")
         return found
+
+    def _refuse_tags(self, found: Encoded) -> None:
+        """Where tags alone tell the tokens of a step, none may stand in it."""
+        start = found.prompt
+        for number, read in enumerate(found.reads, 1):
+            if self.config.tag_id in found.ids[start : read - self.config.read_offset]:
+                raise RowError(f"its step {number} holds the tag '{_shown(self.config.tag)}', which ends a step")
+            start = read - self.config.read_offset + 1
 
     def assemble(self, question: str, steps: Steps) -> Encoded:
         """As `encode`, of texts that are known to hold no control token, and of any length."""
@@ -98,6 +108,9 @@ class Encoder:
         return (*self._between(before), *self.text_ids(text))
 
     def _prompt(self, question: str) -> tuple[int, ...]:
+        return (*self._asked(question), *([self.config.tag_id] if self.config.template.opened else []))
+
+    def _asked(self, question: str) -> tuple[int, ...]:
         template = self.config.template
         user = template.user.replace("{question}", question)
         if not template.chat:
@@ -155,6 +168,11 @@ def _controls(tokenizer: Any, config: PRMConfig) -> tuple[re.Pattern[str], re.Pa
     anywhere = {tag} if tag in special or config.tag_id in added else set()
     rendered = special | anywhere if config.template.chat else anywhere
     return _any_of(rendered - {""}), _any_of((rendered if config.template.turns else anywhere) - {""})
+
+
+def _shown(tag: str) -> str:
+    """A line break as it is typed."""
+    return tag.replace("\n", "\\n")
 
 
 def _any_of(texts: set[str]) -> re.Pattern[str]:

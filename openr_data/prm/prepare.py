@@ -11,7 +11,7 @@ from openr_data.models.files import BUILTIN, model_folder, weights_digest
 from openr_data.prm.config import NAME, LabelReading, PRMConfig, Template
 from openr_data.prm.encode import Encoder, check_fingerprint, fingerprint
 from openr_data.prm.load import check_ids, load_tokenizer
-from openr_data.prm.tags import Tag, add_tag, choose_judgements, choose_tag
+from openr_data.prm.tags import Tag, add_tag, choose_break, choose_judgements, choose_tag
 from openr_data.prm.templates import template_of
 from openr_data.prm.train_config import ModelChoice
 from openr_data.prm.weights import read_model_config
@@ -46,7 +46,7 @@ def prepare(choice: ModelChoice, labels: LabelReading) -> Prepared:
         config, new_tag = _continued(PRMConfig.load(folder), choice), False
         check_ids(tokenizer, config, folder)
     else:
-        tag = add_tag(tokenizer, choose_tag(tokenizer, choice.tag))
+        tag = add_tag(tokenizer, _tag(tokenizer, choice))
         config, new_tag = _fresh(tokenizer, tag, choice), tag.is_new
     context = min(config.context, _context(folder, choice.context))
     config = replace(config, labels=labels, context=context, base_model=choice.base, base_digest=weights_digest(folder))
@@ -57,7 +57,7 @@ def prepare(choice: ModelChoice, labels: LabelReading) -> Prepared:
 
 
 def _fresh(tokenizer: Any, tag: Tag, choice: ModelChoice) -> PRMConfig:
-    template = _template(tokenizer, choice.template)
+    template = _template(tokenizer, choice)
     config = PRMConfig(choice.head, template, tag.text, tag.id, context=_UNBOUNDED)
     if choice.head != "causal":
         return config
@@ -82,7 +82,19 @@ def _continued(config: PRMConfig, choice: ModelChoice) -> PRMConfig:
     return replace(config, scale=1.0, shift=0.0)
 
 
-def _template(tokenizer: Any, name: str) -> Template:
+def _tag(tokenizer: Any, choice: ModelChoice) -> Tag:
+    """Steps whose likelihood is asked for end as the policy ends them: a token that it does not know would be in its way."""
+    breaks = choice.head == "likelihood" and choice.tag == "auto"
+    return choose_break(tokenizer) if breaks else choose_tag(tokenizer, choice.tag)
+
+
+def _template(tokenizer: Any, choice: ModelChoice) -> Template:
+    name = choice.template
+    if choice.head == "likelihood":
+        found = template_of(("chat-lines" if tokenizer.chat_template else "lines") if name == "auto" else name)
+        if not found.opened:
+            raise UsageError(f"the likelihood of steps needs the template lines or chat-lines, and not '{name}'")
+        return found
     if name != "auto":
         return template_of(name)
     if _is_builtin(tokenizer):

@@ -11,6 +11,8 @@ from openr_data.errors import UsageError
 KNOWN_TAGS = ("<step>", "<extra_0>", "<|quad_end|>", "<|reserved_special_token_0|>", "<unused0>", "[control_8]")
 """Control tokens that a family has and does not use: the built-in model's, Qwen2.5's, Qwen2's, Llama 3's, Gemma's, Mistral's."""
 NEW_TAG = "<step>"
+BREAKS = ("\n\n", "\n")
+"""What ends a step in the texts of most policies, the more common first."""
 JUDGEMENTS = ((" +", " -"), ("+", "-"))
 
 
@@ -38,6 +40,15 @@ def choose_tag(tokenizer: Any, wanted: str = "auto") -> Tag:
     if len(pieces) != 1 or tokenizer.decode(pieces).strip() != wanted.strip():
         raise UsageError(f"the tag '{wanted}' is {len(pieces)} tokens of this tokenizer, not one; use --tag auto")
     return Tag(wanted, pieces[0])
+
+
+def choose_break(tokenizer: Any) -> Tag:
+    """The line break that is one token of the tokenizer. Raises `UsageError` where there is none."""
+    for text in BREAKS:
+        pieces = list(tokenizer.encode(text, add_special_tokens=False))
+        if len(pieces) == 1:
+            return Tag(text, pieces[0])
+    raise UsageError("no line break is one token of this tokenizer; name another token that ends a step, with --tag")
 
 
 def add_tag(tokenizer: Any, tag: Tag) -> Tag:

@@ -15,6 +15,8 @@ TEMPLATES: Mapping[str, Template] = {
         Template("builtin", user="{question}\n", separator="\n"),
         Template("plain", user="{question}\n\n", separator="\n\n"),
         Template("chat", user="{question}", chat=True, separator="\n\n"),
+        Template("lines", user="{question}", opened=True),
+        Template("chat-lines", user="{question}", chat=True, opened=True),
         Template("math-shepherd", user="{question}", lead=" ", separator="\n", continued=True),
         Template("qwen", user="{question}", system=_QWEN_SYSTEM, chat=True),
         Template("rlhflow", user="{question}", chat=True, turns=True),
@@ -24,7 +26,8 @@ TEMPLATES: Mapping[str, Template] = {
         Template("trl", user="{question}", start=True),
     )
 }
-"""`builtin` writes as the built-in policy does. `math-shepherd` is peiyi9979/math-shepherd-mistral-7b-prm, `qwen`
+"""`builtin` writes as the built-in policy does. `lines` and `chat-lines` are for a line break as tag: a solution as a policy
+writes it, with nothing added. `math-shepherd` is peiyi9979/math-shepherd-mistral-7b-prm, `qwen`
 Qwen2.5-Math-PRM (arXiv 2501.07301), `rlhflow` Llama3.1-8B-PRM (RLHFlow), `skywork` Skywork-o1-Open-PRM. `openr` is Math-psa as
 it was trained (a blank after each tag) and `openr-published` as its authors score it (none). `trl` is TRL's PRMTrainer.
 """

@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from openr_data.errors import UsageError
 from openr_data.prm.config import PRMConfig
+from openr_data.prm.likelihood import likelihood_class
 from openr_data.prm.process_reward import process_reward_class, token_classification_class
 from openr_data.prm.value_head import value_head_class
 
@@ -28,10 +29,11 @@ KINDS: Mapping[str, Callable[[type], Any]] = {
     "value": token_classification_class,
     "process_reward": process_reward_class,
     "value_head": value_head_class,
+    "likelihood": likelihood_class,
 }
 """By head: from the class of a model's configuration to the class of the model."""
 
-LABELS: Mapping[str, int] = {"token_classification": 2, "value": 1, "process_reward": 2, "value_head": 1}
+LABELS: Mapping[str, int] = {"token_classification": 2, "value": 1, "process_reward": 2, "value_head": 1, "likelihood": 1}
 
 
 def read_model_config(folder: Path) -> Any:
@@ -54,6 +56,8 @@ def open_weights(folder: Path, config: PRMConfig, number_format: torch.dtype, at
     settings = read_model_config(folder)
     if config.head in LABELS:
         settings.num_labels = LABELS[config.head]
+    if config.head == "likelihood":
+        settings.step_tag_id = config.tag_id
     try:
         with quiet():
             model, info = KINDS[config.head](type(settings)).from_pretrained(

@@ -105,7 +105,8 @@ class PRMModelOptions:
         str,
         typer.Option(
             "--head",
-            help="causal (+ or - at a tag), token_classification, value (a regression), process_reward or value_head.",
+            help="causal (+ or - at a tag), token_classification, value (a regression), process_reward, value_head, or "
+            "likelihood (how likely the base finds the tokens of a step).",
             rich_help_panel=_MODEL,
         ),
     ] = "causal"

@@ -31,6 +31,8 @@ def rows_of(model: Any, config: PRMConfig) -> Rows:
         layer = model.score if config.head == "value" else model.v_head.summary
         found = _picked(layer, [0])
         return Rows(_below_zero(found.weight), _below_zero(found.bias))
+    if config.head == "likelihood":
+        raise UsageError("the likelihood of steps is no head over the last hidden state, so no other layout holds it")
     raise UsageError("the head of this model is not linear (process_reward), so it is exported to qwen-prm alone")
 
 

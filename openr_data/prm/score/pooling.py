@@ -29,6 +29,8 @@ def pools_at_tags(encoder: Encoder) -> bool:
 def engine_options(encoder: Encoder, architecture: str, dtype: str, *, on_cpu: bool) -> dict[str, Any]:
     """Arguments of vLLM's engine, by the names of its `EngineArgs`. Raises `UsageError` for a head that vLLM cannot serve."""
     config = encoder.config
+    if config.head == "likelihood":
+        raise UsageError("vLLM does not pool the likelihood of steps: score with --backend transformers")
     if config.head == "value_head":
         raise UsageError("vLLM has no value head (Skywork): score with --backend transformers")
     if config.head == "process_reward" and architecture != _QWEN:
