@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from openr_data.cli import options
 from openr_data.cli.console import out as console
 from openr_data.cli.console import print_json
 from openr_data.cli.progress import duration, progress
+from openr_data.store.codecs import plain_config
 
 if TYPE_CHECKING:
     from openr_data.pipelines.quickstart import MethodReport, QuickstartReport
@@ -25,6 +26,9 @@ def quickstart(
     problems: Annotated[int, typer.Option("--problems", min=1, help="Problems to solve.")] = 60,
     solutions: Annotated[int, typer.Option("--solutions", "-n", min=1, help="Solutions per problem.")] = 4,
     rollouts: Annotated[int, typer.Option("--rollouts", "-k", min=1, help="Rollouts per measured prefix.")] = 8,
+    prm_problems: Annotated[
+        int, typer.Option("--prm-problems", min=0, help="Problems whose labels a PRM is trained on (0: none).")
+    ] = 120,
     seed: options.Seed = 0,
     slots: options.Slots = 0,
     device: options.Device = "auto",
@@ -33,25 +37,29 @@ def quickstart(
     """Make a labelled data set with the model that ships inside, and judge every method against the truth.
 
     Samples solutions of generated arithmetic problems, labels their steps with OmegaPRM, the adaptive labeler, Math-Shepherd and
-    MiPS, and compares the labels with an exact oracle. Offline, on a CPU, in about two minutes. Run it again and it goes on
-    where it was.
+    MiPS, and compares the labels with an exact oracle. Then trains a process reward model on adaptive labels and lets it choose
+    among solutions of new problems. Offline, on a CPU, in about three minutes. Run it again and it goes on where it was.
     """
+    from openr_data.cli.quickstart_prm import prm_json
     from openr_data.engines import EngineLimits
     from openr_data.pipelines.quickstart import QuickstartConfig
     from openr_data.pipelines.quickstart import quickstart as tell
+    from openr_data.pipelines.quickstart_prm import PRMStage
 
-    config = QuickstartConfig(problems=problems, solutions=solutions, rollouts=rollouts, seed=seed)
+    config = QuickstartConfig(problems=problems, solutions=solutions, rollouts=rollouts, seed=seed, prm=PRMStage(prm_problems))
     began = time.monotonic()
     with progress() as report:
         result = tell(config, out, EngineLimits(slots=slots, device=device), report=report)
     seconds = time.monotonic() - began
     if as_json:
-        print_json({**asdict(result), "seconds": round(seconds, 1)})
+        plain = {**plain_config(replace(result, prm=None)), "seconds": round(seconds, 1)}
+        print_json({**plain, "prm": prm_json(result.prm) if result.prm else None})
         return
     show(result, seconds, out)
 
 
 def show(result: QuickstartReport, seconds: float, out: Path) -> None:
+    from openr_data.cli.quickstart_prm import show_prm
     from openr_data.cli.show import show_labeled, show_problem
     from openr_data.pipelines.quickstart import example
 
@@ -71,11 +79,14 @@ def show(result: QuickstartReport, seconds: float, out: Path) -> None:
         show_labeled(console, shown[1])
     console.print()
     count = sum(method.labelled for method in result.methods[:1])
-    console.print(f"{count} labelled solutions in {duration(seconds)}. Load them:", markup=False)
+    console.print(f"{count} labelled solutions. Load them:", markup=False)
     console.print(f'    datasets.load_dataset("{result.methods[0].out}", split="train")', markup=False, style="bold")
     console.print(f"Its card, with figures: {result.methods[0].out}/README.md", markup=False)
     run = result.methods[0].out
-    console.print(f"Look further:\n    openr-data inspect {run} --rollouts 2\n    openr-data view {run} --open", markup=False)
+    if result.prm is not None:
+        show_prm(console, result.prm)
+    console.print(f"Done in {duration(seconds)}. Look further:", markup=False)
+    console.print(f"    openr-data inspect {run} --rollouts 2\n    openr-data view {run} --open", markup=False)
 
 
 def pilots(result: QuickstartReport) -> str:

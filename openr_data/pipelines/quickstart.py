@@ -1,4 +1,6 @@
-"""The whole story on the built-in policy: solutions, labels by every method, and how often each named the true first error."""
+"""The whole story on the built-in policy: solutions, labels by every method, how often each named the true first error, and what
+a process reward model makes of such labels.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from openr_data.pipelines.data_card import write_data_card
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
 from openr_data.pipelines.progress import Report, silent
+from openr_data.pipelines.quickstart_prm import PRMReport, PRMStage, prm_stage
 from openr_data.pipelines.stage import Summary
 from openr_data.problems import ProblemSource
 from openr_data.problems.oracle import judge
@@ -40,6 +43,7 @@ class QuickstartConfig:
     engine: EngineSpec = field(default_factory=lambda: EngineSpec("builtin"))
     methods: tuple[str, ...] = ("omegaprm", "adaptive", "math-shepherd", "mips")
     pilot: int = 40
+    prm: PRMStage = field(default_factory=PRMStage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class QuickstartReport:
     methods: tuple[MethodReport, ...]
     recovered: int
     """Solutions whose state was wrong at some step and whose answer is right all the same."""
+    prm: PRMReport | None = None
+    """`None` where none was asked for."""
 
 
 def quickstart(
@@ -107,7 +113,8 @@ def quickstart(
         reports.append(compare(method, out / method))
     write_data_card(out / config.methods[0])
     recovered = sum(judge(item.problem.question, s.steps).recovered for item in _items(out / SOLUTIONS) for s in item.solutions)
-    return QuickstartReport(solutions, tuple(reports), recovered)
+    prm = prm_stage(config.prm, config.engine, sampling, replace(options, out=out), on_stage) if config.prm.problems else None
+    return QuickstartReport(solutions, tuple(reports), recovered, prm)
 
 
 def compare(method: str, run: Path) -> MethodReport:
