@@ -148,6 +148,15 @@ def test_scores_do_not_depend_on_their_company(builtin: PRM, way: dict[str, Any]
         assert [sigmoid(value) for value in one] == pytest.approx([sigmoid(value) for value in other], abs=1e-6)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_scores_as_the_cpu(builtin: PRM) -> None:
+    there = load_prm(builtin.folder, device="cuda", dtype="float32")
+    batch = solutions(builtin)
+    for one, other in zip(TransformersBackend(there).margins(batch), [margins(builtin.model, row) for row in batch], strict=True):
+        assert [sigmoid(value) for value in one] == pytest.approx([sigmoid(value) for value in other], abs=1e-5)
+
+
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Any:
     prepared, found = prepared_of(), []
