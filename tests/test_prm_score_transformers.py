@@ -207,7 +207,8 @@ def test_an_opened_scorer_scores_as_the_plain_model(tmp_path: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_scores_as_the_cpu(builtin: PRM) -> None:
+    """Probabilities within 1e-5: other kernels add in another order."""
     batch = solutions(builtin)
     there = load_prm(builtin.folder, device="cuda", dtype="float32")
     for way in WAYS.values():
-        assert_same(TransformersBackend(there, **way).margins(batch), alone(builtin, batch))
+        assert_same(TransformersBackend(there, **way).margins(batch), alone(builtin, batch), 1e-4)

@@ -101,11 +101,6 @@ def learning_rate(config: TrainConfig, parameters: int) -> float:
     return 1e-4 if config.lora.rank else 2e-6
 
 
-def weights_dtype(config: TrainConfig) -> torch.dtype:
-    """What `prm.build` reads the weights as: float32, but the frozen ones under adapters as they are computed with."""
-    return choose_dtype(config.dtype, training_device(config)) if config.lora.rank else torch.float32
-
-
 def token_budget(config: TrainConfig, device: torch.device) -> int:
     """Tokens of one forward pass."""
     return config.batch_tokens or (_CUDA_TOKENS if device.type == "cuda" else _CPU_TOKENS)
