@@ -28,7 +28,7 @@ from openr_data.models.devices import choose_device, choose_dtype
 from openr_data.models.files import BUILTIN
 from openr_data.prm.config import PRMConfig
 from openr_data.prm.encode import Encoded, Encoder
-from openr_data.prm.heads import judging, plain
+from openr_data.prm.heads import judging, margins, plain
 from openr_data.prm.load import PRM, load_prm
 from openr_data.prm.score.base import ScoreRequest
 from openr_data.prm.score.batching import by_length, fill
@@ -148,8 +148,7 @@ def one_call_per_step(prm: PRM, requests: Sequence[ScoreRequest]) -> list[tuple[
         scores = []
         for count in range(1, len(steps) + 1):
             ids = torch.tensor([prm.encoder.encode(question, steps[:count]).ids], device=prm.model.device)
-            logits = prm.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1]
-            scores.append(float(logits[1] - logits[0]))
+            scores.append(float(margins(prm.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1])))
         found.append(tuple(scores))
     return found
 
