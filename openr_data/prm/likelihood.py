@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM
 from transformers.modeling_outputs import TokenClassifierOutput
@@ -89,9 +88,9 @@ def log_probabilities(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
     Logits are computed in parts, again for the gradient where there are several: all at once, those of a large vocabulary would
     need more memory than the model.
     """
-    head = model.get_output_embeddings()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    size = max(1, _LOGITS // head.weight.shape[0])
+    head, settings = model.get_output_embeddings(), model.config.get_text_config()
+    cap = getattr(settings, "final_logit_softcapping", None)
+    size = max(1, _LOGITS // settings.vocab_size)
     pairs = list(zip(torch.split(hidden.flatten(0, 1), size), torch.split(tokens.flatten(), size), strict=True))
     again = torch.is_grad_enabled() and len(pairs) > 1
     found: list[Any] = [
@@ -101,7 +100,7 @@ def log_probabilities(model: Any, hidden: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _chances(head: Any, hidden: Tensor, tokens: Tensor, cap: float | None) -> Tensor:
-    logits = linear(hidden, head.weight.to(hidden.dtype), head.bias).float()
+    logits = head(hidden).float()
     if cap:
         logits = cap * torch.tanh(logits / cap)
     return logits.gather(1, tokens.unsqueeze(1)).squeeze(1) - logits.logsumexp(1)
