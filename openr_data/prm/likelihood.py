@@ -103,4 +103,5 @@ def _chances(head: Any, hidden: Tensor, tokens: Tensor, cap: float | None) -> Te
     logits = head(hidden).float()
     if cap:
         logits = cap * torch.tanh(logits / cap)
-    return logits.gather(1, tokens.unsqueeze(1)).squeeze(1) - logits.logsumexp(1)
+    found: Tensor = logits.gather(1, tokens.unsqueeze(1)).squeeze(1) - logits.logsumexp(1)
+    return found
