@@ -25,6 +25,7 @@ from rich.progress import (
 from openr_data.cli import options
 from openr_data.cli.console import err, print_json, warn
 from openr_data.cli.console import out as console
+from openr_data.cli.options.publishing import HUB, Branch, Message, Public, PublishDryRun, To, VersionTag
 from openr_data.cli.progress import INTERVAL
 from openr_data.errors import UsageError
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from openr_data.pipelines.publishing.hub import HubTarget
     from openr_data.pipelines.publishing.types import Published, Sending
 
-_HUB = "Hub"
 _DATA = "Data"
 _SIGNS = {"new": "+", "changed": "~", "same": "=", "removed": "-"}
 
@@ -41,29 +41,13 @@ _SIGNS = {"new": "+", "changed": "~", "same": "=", "removed": "-"}
 def publish(
     path: Annotated[Path, typer.Argument(help="A finished run, or a folder that `export` wrote.", show_default=False)],
     repo: Annotated[
-        str, typer.Option("--repo", help="Data set repository on the Hub, OWNER/NAME.", show_default=False, rich_help_panel=_HUB)
+        str, typer.Option("--repo", help="Data set repository on the Hub, OWNER/NAME.", show_default=False, rich_help_panel=HUB)
     ] = "",
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help="Instead of the Hub: a folder, or any address that fsspec can write, such as s3://bucket/folder.",
-            show_default=False,
-        ),
-    ] = "",
-    public: Annotated[
-        bool, typer.Option("--public", help="Make a new repository public (default: private).", rich_help_panel=_HUB)
-    ] = False,
-    revision: Annotated[str, typer.Option("--revision", help="Branch to publish on.", rich_help_panel=_HUB)] = "main",
-    tag: Annotated[
-        str,
-        typer.Option(
-            "--tag", help="Tag of this version (default: the next of v1, v2, ...).", show_default=False, rich_help_panel=_HUB
-        ),
-    ] = "",
-    message: Annotated[
-        str, typer.Option("--message", "-m", help="Commit message.", show_default=False, rich_help_panel=_HUB)
-    ] = "",
+    to: To = "",
+    public: Public = False,
+    revision: Branch = "main",
+    tag: VersionTag = "",
+    message: Message = "",
     splits: Annotated[
         str,
         typer.Option("--splits", help="Percent of questions in train/validation/test; 100: all in train.", rich_help_panel=_DATA),
@@ -73,9 +57,7 @@ def publish(
         bool,
         typer.Option("--into-existing", help="Also where something else is, or our files were changed by hand: add to it."),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every file that would go, and what would change; write nothing there.")
-    ] = False,
+    dry_run: PublishDryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Publish a finished run as a data set: split by question, with its card, in one commit.

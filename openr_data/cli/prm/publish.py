@@ -9,6 +9,7 @@ import typer
 
 from openr_data.cli import options
 from openr_data.cli.console import print_json, warn
+from openr_data.cli.options.publishing import HUB, Branch, Message, Public, PublishDryRun, To, VersionTag
 from openr_data.cli.publish import sending_shown, show_published
 from openr_data.errors import UsageError
 
@@ -16,42 +17,25 @@ if TYPE_CHECKING:
     from openr_data.pipelines.publishing.folder import FolderTarget
     from openr_data.pipelines.publishing.hub import HubTarget
 
-_HUB = "Hub"
 _CARD = "Card"
 
 
 def publish(
     model: Annotated[Path, typer.Argument(help="Folder of a process reward model.", show_default=False)],
     repo: Annotated[
-        str, typer.Option("--repo", help="Model repository on the Hub, OWNER/NAME.", show_default=False, rich_help_panel=_HUB)
+        str, typer.Option("--repo", help="Model repository on the Hub, OWNER/NAME.", show_default=False, rich_help_panel=HUB)
     ] = "",
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help="Instead of the Hub: a folder, or any address that fsspec can write, such as s3://bucket/folder.",
-            show_default=False,
-        ),
-    ] = "",
-    public: Annotated[
-        bool, typer.Option("--public", help="Make a new repository public (default: private).", rich_help_panel=_HUB)
-    ] = False,
-    revision: Annotated[str, typer.Option("--revision", help="Branch to publish on.", rich_help_panel=_HUB)] = "main",
-    tag: Annotated[
-        str,
-        typer.Option(
-            "--tag", help="Tag of this version (default: the next of v1, v2, ...).", show_default=False, rich_help_panel=_HUB
-        ),
-    ] = "",
-    message: Annotated[
-        str, typer.Option("--message", "-m", help="Commit message.", show_default=False, rich_help_panel=_HUB)
-    ] = "",
+    to: To = "",
+    public: Public = False,
+    revision: Branch = "main",
+    tag: VersionTag = "",
+    message: Message = "",
     replace: Annotated[
         bool,
         typer.Option(
             "--replace",
             help="Also where another model is, or our files were changed by hand: this model takes its place.",
-            rich_help_panel=_HUB,
+            rich_help_panel=HUB,
         ),
     ] = False,
     evaluation: Annotated[
@@ -73,9 +57,7 @@ def publish(
             rich_help_panel=_CARD,
         ),
     ] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every file that would go, and what would change; write nothing there.")
-    ] = False,
+    dry_run: PublishDryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Publish a process reward model with its card, in one commit.
