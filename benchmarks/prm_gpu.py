@@ -15,6 +15,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -47,7 +48,7 @@ def random_base(folder: Path, hidden: int, layers: int) -> int:
     """A model folder; returns the number of weights."""
     tokenizer = AutoTokenizer.from_pretrained(BUILTIN)
     torch.manual_seed(0)
-    model = LlamaForCausalLM(
+    model: Any = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=hidden,
