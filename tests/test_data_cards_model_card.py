@@ -320,3 +320,10 @@ def test_what_it_learned_from() -> None:
     ]
     assert weaknesses(Evidence()) == []
     assert weaknesses(Evidence(unproven=True)) == ["That its evaluation is of these very weights could not be checked."]
+
+
+@pytest.mark.parametrize(("head", "served"), [("causal", True), ("likelihood", False), ("value_head", False)])
+def test_only_what_vllm_serves_is_told_to_be_served(head: str, served: bool) -> None:
+    use = block_texts(split_card(render_model_card(replace(FACTS, head=head)))[1])["use"]
+    assert ("openr-data prm serve" in use) == served
+    assert use.count("```") == (6 if served else 4)

@@ -45,6 +45,8 @@ _HEADS = {
     "likelihood": "a language model that is asked how likely it finds the tokens of every step",
     "value_head": "a value head beside a language model, read at the end of every step",
 }
+_NOT_SERVED = frozenset({"value_head", "likelihood"})
+"""Heads that vLLM has not."""
 _UNEVALUATED = (
     "It was not evaluated: no benchmark, no calibration and no best-of-n stands behind it. `openr-data prm evaluate` measures "
     "them, and `openr-data prm card --evaluation DIR` writes them here."
@@ -155,8 +157,8 @@ def _use(facts: ModelFacts) -> str:
     python = _PYTHON.replace("PLACE", f'"{quoted}"')
     return (
         f"## Use it\n\nScore a file of solutions:\n\n{fenced(shell, 'bash')}\n"
-        f"The same in Python, every step in one forward pass:\n\n{fenced(python, 'python')}\n"
-        f"Behind an HTTP server of vLLM:\n\n{fenced(serve, 'bash')}"
+        f"The same in Python, every step in one forward pass:\n\n{fenced(python, 'python')}"
+        + (f"\nBehind an HTTP server of vLLM:\n\n{fenced(serve, 'bash')}" if facts.head not in _NOT_SERVED else "")
     )
 
 

@@ -32,7 +32,8 @@ _FIGURES = "figures"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _BENCHMARK = "Qwen/ProcessBench"
 _ORACLE = "oracle"
-_SHOWN = ("majority", "min", "last", "product", "mean", "min-vote", "last-vote", "pass@n")
+_VOTES = ("min-vote", "last-vote", "product-vote", "mean-vote")
+_SHOWN = ("majority", "min", "last", "product", "mean", *_VOTES, "pass@n")
 _DRAWN = {
     "reliability": "Share of good steps over the mean score of bins, beside a histogram of the scores",
     "discrimination": "ROC curve of good steps and precision over recall of wrong steps",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openr_data.data_cards.report import Section
 
 STEPS, ORACLE = "Steps", "Oracle"
-_DRAWN = (PASS, MAJORITY, "min", "last", "product", "mean", "min-vote")
+_DRAWN = (PASS, MAJORITY, "min", "last", "product", "min-vote", "mean-vote")
 
 
 @dataclass(frozen=True, slots=True)
