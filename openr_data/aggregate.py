@@ -101,6 +101,17 @@ def mean_odd(scores: Sequence[float]) -> float:
     return fsum(p / (1 - p) for p in _clipped(scores)) / len(scores)
 
 
+def sigmoid(margin: float) -> float:
+    """Without overflow on either side.
+
+    >>> sigmoid(-1000.0), sigmoid(1000.0)
+    (0.0, 1.0)
+    """
+    if margin >= 0:
+        return 1 / (1 + exp(-margin))
+    return exp(margin) / (1 + exp(margin))
+
+
 AGGREGATES: Mapping[str, Aggregate] = {
     "min": lowest,
     "max": highest,

@@ -185,7 +185,7 @@ def test_a_calibration_is_put_on_top_of_the_one_that_is_there(tmp_path: Path) ->
     assert replace(kept, scale=2.0, shift=1.0) == replace(PRMConfig.load(folder), scale=2.0, shift=1.0)
     slope, offset = kept.scale / 2, kept.shift - kept.scale / 2
     # Maximum likelihood: residuals sum to zero over the steps, against Platt's targets 7/8 and 1/6.
-    from openr_data.prm.scores import sigmoid
+    from openr_data.aggregate import sigmoid
 
     steps = [(2.0, True)] * 4 + [(1.0, True)] * 2 + [(1.0, False)] * 2 + [(-1.0, False)] * 2
     assert sum((7 / 8 if good else 1 / 6) - sigmoid(slope * m + offset) for m, good in steps) == pytest.approx(0, abs=1e-5)

@@ -13,6 +13,7 @@ from peft import PeftModel
 from prm_families import FAMILIES, save_family
 from prm_training import losses
 
+from openr_data.aggregate import sigmoid
 from openr_data.errors import UsageError
 from openr_data.models.files import BUILTIN
 from openr_data.prm import likelihood
@@ -28,7 +29,6 @@ from openr_data.prm.prepare import Prepared, prepare
 from openr_data.prm.rows import tokenised
 from openr_data.prm.score.pooling import engine_options
 from openr_data.prm.score.transformers import TransformersBackend
-from openr_data.prm.scores import sigmoid
 from openr_data.prm.tags import choose_break
 from openr_data.prm.train import train
 from openr_data.prm.train_config import Lora, ModelChoice, TrainConfig

@@ -18,7 +18,7 @@ from publishing import options
 from view_runs import write_generated
 
 import openr_data
-from openr_data.aggregate import AGGREGATES
+from openr_data.aggregate import AGGREGATES, sigmoid
 from openr_data.errors import InputError, RunDirError, UsageError
 from openr_data.pipelines.prm import scoring
 from openr_data.pipelines.prm.config import SourceSpec
@@ -27,7 +27,6 @@ from openr_data.pipelines.prm.scoring import score_solutions
 from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.publishing.folder import FolderTarget
 from openr_data.pipelines.publishing.publish import publish
-from openr_data.prm.scores import sigmoid
 from openr_data.store.lock import DirectoryLock
 
 

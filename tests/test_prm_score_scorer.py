@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prm_folders import tiny_prm
 
+from openr_data.aggregate import sigmoid
 from openr_data.errors import UsageError
 from openr_data.prm.encode import Encoded, Encoder
 from openr_data.prm.load import load_encoder
@@ -17,7 +18,7 @@ from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.identity import identity_of
 from openr_data.prm.score.open import open_scorer
 from openr_data.prm.score.scorer import ModelScorer, quiet
-from openr_data.prm.scores import StepScores, sigmoid
+from openr_data.prm.scores import StepScores
 
 QUESTION = "Start with 3. Step 1: add 4. What is the result?"
 

@@ -14,6 +14,7 @@ from prm_families import save_family
 from prm_folders import tiny_prm
 from prm_scorers import builtin_prm
 
+from openr_data.aggregate import sigmoid
 from openr_data.errors import EngineError
 from openr_data.prm.build import build
 from openr_data.prm.config import LabelReading
@@ -24,7 +25,6 @@ from openr_data.prm.prepare import prepare
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.open import open_scorer
 from openr_data.prm.score.transformers import TransformersBackend
-from openr_data.prm.scores import sigmoid
 from openr_data.prm.train_config import ModelChoice
 from openr_data.problems.arithmetic import make_problem, parse_question, write_solution
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
+
+from openr_data.aggregate import sigmoid
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,3 @@ class StepScores:
         (0.5, 0.8807970779778823)
         """
         return tuple(sigmoid(margin) for margin in self.margins)
-
-
-def sigmoid(margin: float) -> float:
-    """Without overflow on either side.
-
-    >>> sigmoid(-1000.0), sigmoid(1000.0)
-    (0.0, 1.0)
-    """
-    if margin >= 0:
-        return 1 / (1 + exp(-margin))
-    return exp(margin) / (1 + exp(margin))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prm_scorers import builtin_prm, config_of
 
+from openr_data.aggregate import sigmoid
 from openr_data.errors import EngineError
 from openr_data.prm.export import export
 from openr_data.prm.load import load_prm, read_config
@@ -16,7 +17,6 @@ from openr_data.prm.score.base import Scorer, ScorerSpec
 from openr_data.prm.score.open import open_scorer
 from openr_data.prm.score.scorer import ModelScorer
 from openr_data.prm.score.vllm import VllmBackend
-from openr_data.prm.scores import sigmoid
 from openr_data.prm.serve import service_of
 
 pytestmark = pytest.mark.vllm

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from openr_data.aggregate import sigmoid
 from openr_data.data_cards.report import Row, Section
 from openr_data.prm.processbench import SIZES, Hits, Score, macro
 from openr_data.prm.processbench_threshold import SUBSET, Threshold, f1_interval
-from openr_data.prm.scores import sigmoid
 
 Kind = Literal["prm", "critic"]
 Interval = tuple[float, float] | None

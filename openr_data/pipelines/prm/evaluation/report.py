@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from openr_data.aggregate import sigmoid
 from openr_data.data_cards.markup import inline, prose, table
 from openr_data.pipelines.prm.evaluation.best_of_n import MAJORITY, PASS, BestOfNReport
 from openr_data.pipelines.prm.evaluation.processbench_report import ProcessBenchReport
@@ -18,7 +19,6 @@ from openr_data.pipelines.prm.evaluation.sections import (
     step_sections,
 )
 from openr_data.pipelines.prm.evaluation.steps import StepsReport
-from openr_data.prm.scores import sigmoid
 from openr_data.store.codecs import plain_config
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from openr_data.aggregate import sigmoid
 from openr_data.data_cards.report import Row, Section, counts
 from openr_data.pipelines.prm.evaluation.best_of_n import MAJORITY, PASS, BestOfNReport
 from openr_data.pipelines.prm.evaluation.quality import ONE_ROLLOUT, Quality, Rival
@@ -13,7 +14,6 @@ from openr_data.prm.calibration import Bin
 from openr_data.prm.intervals import Interval
 from openr_data.prm.metrics import Ranking
 from openr_data.prm.processbench import Hits
-from openr_data.prm.scores import sigmoid
 
 _RANGES = "Ranges: 95 %, bootstrap over questions."
 _PROBABILITY = (

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr_data.aggregate import AGGREGATES
+from openr_data.aggregate import AGGREGATES, sigmoid
 from openr_data.pipelines.prm.evaluation.best_of_n import Choice, chosen_by
 from openr_data.pipelines.prm.evaluation.scored import Scored
-from openr_data.prm.scores import sigmoid
 from openr_data.store.atomic import storage_errors
 
 if TYPE_CHECKING:
