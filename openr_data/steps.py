@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openr_data.types import Steps
+from openr_data.types import OpenStep, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,13 @@ class StepFormat:
         return self.separator.join(steps)
 
     def open(self, steps: Sequence[str]) -> str:
-        """The text of a prefix that is to be continued: with the separator after its last step."""
-        return self.separator.join((*steps, "")) if steps else ""
+        r"""The text of a prefix that is to be continued: with the separator after its last step, unless that is an `OpenStep`.
+
+        >>> StepFormat("\n").open(("a", "b")), StepFormat("\n").open(("a", OpenStep("b, ")))
+        ('a\nb\n', 'a\nb, ')
+        """
+        end = () if not steps or isinstance(steps[-1], OpenStep) else ("",)
+        return self.separator.join((*steps, *end))
 
 
 def token_spans(pieces: Sequence[str], target: int) -> Steps:

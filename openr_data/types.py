@@ -9,6 +9,16 @@ from typing import Literal, Protocol
 
 Steps = tuple[str, ...]
 
+
+class OpenStep(str):
+    """The last step of a prefix that is to be continued inside its line: no separator follows it (`StepFormat.open`).
+
+    An equal string in every other respect: a joined solution does not show it.
+    """
+
+    __slots__ = ()
+
+
 NO_ERROR = -1
 """`first_error` of a solution without a wrong step (the convention of ProcessBench, arXiv 2412.06559)."""
 
@@ -50,6 +60,8 @@ class Completion:
     `index` is the sample index that was asked for and `seed` the seed it was drawn with, so that a sample can be drawn again.
     `finish_reason` is `stop` (the model ended, or a stop string was met; the stop string is not part of the text),
     `length` (cut by `max_tokens` or by the context) or `error` (the engine gave up on this one sample; `text` says nothing).
+    `ended` tells the two ways to `stop` apart: `True`, the model ended by itself; `False`, a stop string was met; `None`: it is
+    neither, or the engine does not say.
     """
 
     text: str
@@ -58,6 +70,7 @@ class Completion:
     index: int
     seed: int
     logprob: float | None = None
+    ended: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,13 @@ async def _ok(reply: Reply, argument: str) -> None:
     await reply.ok()
 
 
+async def _says(reply: Reply, argument: str) -> None:
+    """A right answer whose choice has more keys, or others: `argument` is a JSON object of them."""
+    document = reply.document()
+    document["choices"][0] |= json.loads(argument)
+    await reply.send(200, json.dumps(document))
+
+
 async def _slow(reply: Reply, argument: str) -> None:
     await asyncio.sleep(float(argument or 1))
     await reply.ok()
@@ -199,6 +206,7 @@ OVERFLOWS: Mapping[str, Behaviour] = {
 
 FAULTS: Mapping[str, Behaviour] = {
     "ok": _ok,
+    "says": _says,
     "slow": _slow,
     "hang": _hang,
     "close": _close,

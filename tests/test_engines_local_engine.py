@@ -21,7 +21,7 @@ from openr_data.engines.local import LocalEngine, open_local, render_only
 from openr_data.engines.local_files import BUILTIN, model_digest
 from openr_data.engines.open import ENGINES, open_engine
 from openr_data.errors import ContextOverflow, EngineError, UsageError
-from openr_data.types import Completion, Sampling
+from openr_data.types import Completion, OpenStep, Sampling
 
 T = TypeVar("T")
 SAMPLING = Sampling(temperature=1.0, max_tokens=30, seed=5)
@@ -361,6 +361,38 @@ def test_the_builtin_model_answers_in_steps() -> None:
             samples = await engine.sample(question, (), n=8, sampling=replace(SAMPLING, max_tokens=200))
             assert all(sample.text.startswith("Step 1: ") for sample in samples)
             assert sum("The answer is " in sample.text for sample in samples) >= 6
+
+    asyncio.run(main())
+
+
+def test_a_step_met_the_separator_and_a_solution_ended() -> None:
+    async def main() -> None:
+        async with open_engine(EngineSpec("builtin"), CPU) as engine:
+            question = "Start with 37. Step 1: add 48. Step 2: multiply by 6. What is the result?"
+            (step,) = await engine.sample(question, (), n=1, sampling=replace(SAMPLING, stop=("\n",)))
+            assert (step.ended, step.finish_reason, "\n" in step.text) == (False, "stop", False)
+            (whole,) = await engine.sample(question, (), n=1, sampling=replace(SAMPLING, max_tokens=400))
+            assert (whole.ended, whole.finish_reason) == (True, "stop")
+            last = await engine.sample(
+                question, tuple(whole.text.split("\n")[:-1]), n=4, sampling=replace(SAMPLING, max_tokens=400, stop=("\n",))
+            )
+            assert True in {each.ended for each in last}
+            (short,) = await engine.sample(question, (), n=1, sampling=replace(SAMPLING, max_tokens=3, stop=("\n",)))
+            assert (short.ended, short.finish_reason) == (None, "length")
+
+    asyncio.run(main())
+
+
+def test_an_open_step_is_continued_inside_its_line() -> None:
+    async def main() -> None:
+        async with open_engine(EngineSpec("builtin"), CPU) as engine:
+            assert engine.prompt("1+2", ("a", "b ")).endswith("a\nb \n")
+            assert engine.prompt("1+2", ("a", OpenStep("b "))).endswith("a\nb ")
+            question = "Start with 37. Step 1: add 48. Step 2: multiply by 6. What is the result?"
+            greedy = replace(SAMPLING, temperature=0.0, stop=("\n",))
+            (whole,) = await engine.sample(question, (), n=1, sampling=greedy)
+            begun, rest = whole.text[:8], whole.text[8:]  # "Step 1: "
+            assert (await engine.sample(question, (OpenStep(begun),), n=1, sampling=greedy))[0].text == rest
 
     asyncio.run(main())
 

@@ -144,6 +144,35 @@ def test_a_stop_string_may_begin_in_the_prefix_and_makes_a_cut_text_whole() -> N
     assert (cut.text, cut.finish_reason) == ("Step 1: 5 + ", "stop")
 
 
+@pytest.mark.parametrize(
+    ("says", "ended"),
+    [
+        ('{"stop_reason": null}', True),
+        ('{"stop_reason": "\\n\\n"}', False),
+        ('{"stop_reason": 151643}', True),
+        ('{"matched_stop": "\\n\\n"}', False),
+        ('{"matched_stop": 2}', True),
+        ('{"matched_stop": null, "finish_reason": "eos_token"}', True),
+        ('{"finish_reason": "stop_sequence"}', False),
+        ('{"finish_reason": "length", "stop_reason": null}', None),
+        ("{}", None),
+    ],
+)
+def test_a_server_says_whether_the_model_ended_or_a_stop_string_was_met(says: str, ended: bool | None) -> None:
+    with fault_server([f"says:{says}"]) as server:
+        (step,) = draw(server, spec=replace(SPEC, template="builtin"), sampling=replace(SAMPLING, stop=("never",)))
+        assert step.ended is ended
+        (cut,) = draw(server, spec=replace(SPEC, template="builtin"), sampling=replace(SAMPLING, stop=("\n\n",)))
+        assert (cut.ended, cut.text, cut.finish_reason) == (False, step.text.split("\n\n")[0], "stop")
+
+
+def test_without_a_stop_string_a_stop_is_the_models_own() -> None:
+    with fault_server() as server:
+        assert draw(server, spec=replace(SPEC, template="builtin"))[0].ended is True
+        assert draw(server, spec=replace(SPEC, template="builtin"), sampling=replace(SAMPLING, max_tokens=5))[0].ended is None
+        assert draw(server)[0].ended is None  # the template plain has one
+
+
 def test_an_empty_answer_after_a_prefix_is_an_answer() -> None:
     with fault_server(["empty"]) as server:
         assert draw(server, ("Step 1: 5 + 3 = 8",))[0].finish_reason == "stop"

@@ -27,7 +27,7 @@ from openr_data.engines.script import Script, parse_script
 from openr_data.engines.scripted import open_scripted
 from openr_data.errors import ContextOverflow, EngineError, UsageError
 from openr_data.steps import token_spans
-from openr_data.types import Completion, Sampling, Steps
+from openr_data.types import Completion, OpenStep, Sampling, Steps
 
 QUESTION = Chain(17, 5, 6).question
 SAMPLING = Sampling(temperature=1.0, max_tokens=1000, seed=3)
@@ -176,6 +176,18 @@ def test_max_tokens_and_context_cut_a_completion() -> None:
 def test_stop_strings_end_a_completion_and_are_not_part_of_it() -> None:
     stop = Sampling(temperature=1.0, max_tokens=99, seed=0, stop=("\nStep 3", "never"))
     assert draw("error=0", n=1, sampling=stop)[0].text == "Step 1: 17 + 5 = 22\nStep 2: 22 + 5 = 27"
+
+
+def test_a_cut_at_a_stop_string_is_no_end_of_its_own() -> None:
+    stopped = Sampling(temperature=1.0, max_tokens=99, seed=0, stop=("\n",))
+    assert draw("error=0", n=1, sampling=stopped)[0].ended is False
+    assert draw("error=0", tuple(draw("error=0", n=1)[0].text.split("\n")[:5]), n=1, sampling=stopped)[0].ended is True
+    assert draw("error=0", n=1, sampling=Sampling(temperature=1.0, max_tokens=3, seed=0))[0].ended is None
+
+
+def test_an_open_step_is_finished_before_the_next_one_begins() -> None:
+    prefix = ("Step 1: 17 + 5 = 22", OpenStep("Step 2: 22 +"))
+    assert draw("error=0", prefix, n=1)[0].text.startswith(" 5 = 27\nStep 3: 27 + 5 = 32\n")
 
 
 def test_templates_set_the_separator_and_tokens_per_step_the_length() -> None:

@@ -159,8 +159,8 @@ class Core:
         yield SimpleNamespace(outputs=[outcome])
 
 
-def output(text: str = "Step", tokens: int = 3, reason: str = "stop") -> Any:
-    return SimpleNamespace(text=text, token_ids=[0] * tokens, finish_reason=reason)
+def output(text: str = "Step", tokens: int = 3, reason: str = "stop", met: str | int | None = None) -> Any:
+    return SimpleNamespace(text=text, token_ids=[0] * tokens, finish_reason=reason, stop_reason=met)
 
 
 def engine_with(answer: Answer) -> tuple[VllmEngine, Core]:
@@ -197,6 +197,23 @@ def test_finish_reasons(reason: str, expected: tuple[str, str]) -> None:
     (completion,) = asyncio.run(engine.sample("Q", (), n=1, sampling=WARM))
     assert (completion.text, completion.finish_reason) == expected
     assert completion.token_count == 3
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize(
+    ("said", "ended"),
+    [
+        (output(), True),
+        (output(met="END"), False),
+        (output(met=151643), True),
+        (output(text="a END b"), False),
+        (output(reason="length"), None),
+        (output(reason="abort"), None),
+    ],
+)
+def test_whether_the_model_ended_or_a_stop_string_was_met(said: Any, ended: bool | None) -> None:
+    engine, _ = engine_with(lambda _, __: said)
+    assert asyncio.run(engine.sample("Q", (), n=1, sampling=WARM))[0].ended is ended
 
 
 @pytest.mark.usefixtures("names")

@@ -1,6 +1,7 @@
 """Values survive the journal and the tables."""
 
 import json
+import struct
 from dataclasses import replace
 from typing import get_args
 
@@ -120,9 +121,16 @@ def through_arrow(table: str, rows: list[dict[str, object]]) -> list[dict[str, o
 
 
 @quick
-@given(completions(any_text))
-def test_a_completion_survives_the_journal_bit_for_bit(completion: Completion) -> None:
-    assert unpack_completion(pack_completion(completion)) == completion
+@given(completions(any_text), st.sampled_from([None, False, True]))
+def test_a_completion_survives_the_journal_bit_for_bit(completion: Completion, ended: bool | None) -> None:
+    told = replace(completion, ended=ended)
+    assert unpack_completion(pack_completion(told)) == told
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0, "stop"), (1, "length"), (2, "error")])
+def test_a_journal_from_before_says_nothing_of_the_end(code: int, reason: FinishReason) -> None:
+    written = struct.pack("<BIqqd", code, 3, 5, 7, -1.5) + b"text"
+    assert unpack_completion(written) == Completion("text", 3, reason, 5, 7, -1.5, None)
 
 
 @quick

@@ -46,7 +46,8 @@ class Request:
         if isnan(logprob):  # the model's numbers overflowed, so its tokens mean nothing
             written, reason = "", "error"
         value = None if reason == "error" else round(logprob, 6)
-        self.results[sample] = Completion(written, len(ids), reason, self.start + sample, self.seeds[sample], value)
+        own = cut is None if reason == "stop" else None
+        self.results[sample] = Completion(written, len(ids), reason, self.start + sample, self.seeds[sample], value, own)
 
     def stopped(self, text: TextSide, ids: Sequence[int]) -> bool:
         """Whether a stop string stands in what was generated so far."""

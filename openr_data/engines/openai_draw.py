@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -137,10 +138,17 @@ class Draw:
     def _completion(self, answer: Answer) -> Completion:
         if answer.finish_reason == "error":
             return self.lost()
-        cut = stop_at(answer.text, self._service.requests.stops(self._sampling), self._prompt)
+        stops = self._service.requests.stops(self._sampling)
+        cut = stop_at(answer.text, stops, self._prompt)
         tokens = len(self._service.requests.pieces(answer.text)) if answer.tokens is None else answer.tokens
         reason = answer.finish_reason if cut is None else "stop"  # not every server heeds stop strings, and none sees the lead
-        return Completion(answer.text[:cut], tokens, reason, self._index, self._seed)
+        ended = _ended(answer, stops) if cut is None else False
+        return Completion(answer.text[:cut], tokens, reason, self._index, self._seed, ended=ended)
+
+
+def _ended(answer: Answer, stops: Sequence[str]) -> bool | None:
+    """Without a stop string there is one way to stop, also where the server does not say."""
+    return True if answer.finish_reason == "stop" and not stops else answer.ended
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -17,6 +17,7 @@ _FINISH: Mapping[str, FinishReason] = {
     "length": "length", "max_tokens": "length", "model_length": "length",
     "content_filter": "error", "tool_calls": "error", "function_call": "error",
 }  # fmt: skip
+_ENDED: Mapping[str, bool] = {"eos": True, "eos_token": True, "end_turn": True, "stop_sequence": False}
 _PASSING = frozenset({408, 409, 425})
 _OVERFLOW = re.compile(
     r"context[ _](?:length|size|window)|maximum (?:prompt|input) length|allowed input length|longer than the maximum model length"
@@ -41,11 +42,15 @@ _SECRETS = re.compile(r"\b(?:sk-|hf_)[A-Za-z0-9_\-]{4,}|(?<=Bearer )\S+", re.IGN
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One choice. `tokens` is `None` where the server does not count them."""
+    """One choice. `tokens` is `None` where the server does not count them.
+
+    `ended`: the model ended by itself, or (`False`) met a stop string; `None` where it did neither or the server does not say.
+    """
 
     text: str
     finish_reason: FinishReason
     tokens: int | None
+    ended: bool | None
 
 
 class Key(str):
@@ -127,7 +132,18 @@ def _choice(document: Mapping[str, Any]) -> Answer:
         raise Fault("invalid", "no list of choices")
     if [choice.get("index", i) for i, choice in enumerate(choices)] != [0]:
         raise Fault("invalid", f"{len(choices)} choices instead of one with index 0")
-    return Answer(_text(choices[0]), _finish(choices[0].get("finish_reason")), _tokens(document.get("usage")))
+    choice = choices[0]
+    reason = _finish(choice.get("finish_reason"))
+    ended = _ended(choice) if reason == "stop" else None
+    return Answer(_text(choice), reason, _tokens(document.get("usage")), ended)
+
+
+def _ended(choice: Mapping[str, Any]) -> bool | None:
+    """What was met: the `stop_reason` of vLLM (null: the model's own end) or `matched_stop` of SGLang, a string or an end token."""
+    if "stop_reason" in choice:
+        return not isinstance(choice["stop_reason"], str)
+    met = choice.get("matched_stop")
+    return _ENDED.get(choice["finish_reason"]) if met is None else not isinstance(met, str)
 
 
 def _text(choice: Mapping[str, Any]) -> str:

@@ -118,20 +118,21 @@ class ScriptedEngine:
     def _write(self, chain: Chain, text: str, seed: int, *, greedy: bool) -> Canned:
         draw = _lowest if greedy else Random(seed).random
         separator = self.template.separator
-        cut = text.rfind("\n") + 1
-        if separator or cut == len(text):
+        if not text or text.endswith(separator or "\n"):
             lines = continue_chain(chain, self._script, state_of(chain, text), draw, greedy=greedy)
-        else:  # steps without a separator are runs of tokens, which may end inside a line
+        else:  # a step may be open, and steps without a separator are runs of tokens, which may end inside a line
+            cut = text.rfind("\n") + 1
             lines = continue_line(chain, self._script, text[:cut], text[cut:], draw, greedy=greedy)
         if self._script.garbage and lines and Random(seed ^ _GARBAGE).random() < self._script.garbage:
             lines = without_answer(lines)
         return Canned((separator or "\n").join(lines))
 
     def _finish(self, written: Canned, sampling: Sampling, seed: int, index: int, room: int) -> Completion:
-        text = written.text
-        if stops := (*self.template.stop, *sampling.stop):
-            text = text[: stop_at(text, stops)]
-        reason, words = written.finish_reason, _count(text)
+        text, reason = written.text, written.finish_reason
+        cut = stop_at(text, (*self.template.stop, *sampling.stop))
+        if cut is not None:
+            text, reason = text[:cut], "stop" if reason == "length" else reason
+        words = _count(text)
         if self._sample_faults:
             draw = Random(seed ^ _SAMPLE_FAULTS).random
             if draw() < self._script.lost:
@@ -140,7 +141,8 @@ class ScriptedEngine:
                 room = min(room, int(draw() * words))
         if words > room:
             text, reason, words = "".join(self.pieces(text)[:room]), "length", room
-        return Completion(text, words if written.token_count is None else written.token_count, reason, index, seed)
+        tokens = words if written.token_count is None else written.token_count
+        return Completion(text, tokens, reason, index, seed, ended=cut is None if reason == "stop" else None)
 
     async def _spend(self, completion: Completion) -> None:
         script = self._script

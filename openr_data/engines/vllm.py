@@ -180,16 +180,21 @@ class VllmEngine:
             raise EngineError(f"vLLM refuses the request: {error}") from error
         completion = _completion(output, index, seed)
         cut = stop_at(completion.text, stops, prompt)  # vLLM does not see a stop string that begins in the prompt
-        return completion if cut is None else replace(completion, text=completion.text[:cut], finish_reason="stop")
+        return completion if cut is None else replace(completion, text=completion.text[:cut], finish_reason="stop", ended=False)
 
 
 def _completion(answer: Any, index: int, seed: int) -> Completion:
-    """`answer` is vLLM's RequestOutput, complete. Any end but the model's own or the limit (an abort, say) says nothing."""
+    """`answer` is vLLM's RequestOutput, complete. Any end but the model's own or the limit (an abort, say) says nothing.
+
+    Its stop reason is the stop string that was met, an end token beside the usual one, or `None`.
+    """
     if answer is None:
         return Completion("", 0, "error", index, seed)
     output = answer.outputs[0]
     reason = _FINISHED.get(output.finish_reason, "error")
-    return Completion("" if reason == "error" else output.text, len(output.token_ids), reason, index, seed)
+    text = "" if reason == "error" else output.text
+    ended = not isinstance(output.stop_reason, str) if reason == "stop" else None
+    return Completion(text, len(output.token_ids), reason, index, seed, ended=ended)
 
 
 def sampling_params(sampling: Sampling, stop: Sequence[str], seed: int, room: int) -> SamplingParams:

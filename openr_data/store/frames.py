@@ -16,6 +16,7 @@ Row = dict[str, Any]
 
 _HEAD = struct.Struct("<BIqqd")
 _REASONS: tuple[FinishReason, ...] = ("stop", "length", "error")
+_ENDED = (None, False, True)
 
 
 def checksum(key: bytes, value: bytes) -> int:
@@ -26,11 +27,13 @@ def checksum(key: bytes, value: bytes) -> int:
 def pack_completion(completion: Completion) -> bytes:
     """29 bytes of numbers, then the text. A lone surrogate survives.
 
+    The first byte holds the finish reason in its two low bits and `ended` in the two above: 0 in a journal written before it.
+
     >>> unpack_completion(pack_completion(Completion("x", 1, "stop", 0, 7)))
-    Completion(text='x', token_count=1, finish_reason='stop', index=0, seed=7, logprob=None)
+    Completion(text='x', token_count=1, finish_reason='stop', index=0, seed=7, logprob=None, ended=None)
     """
     head = _HEAD.pack(
-        _REASONS.index(completion.finish_reason),
+        _REASONS.index(completion.finish_reason) | _ENDED.index(completion.ended) << 2,
         completion.token_count,
         completion.index,
         completion.seed,
@@ -40,9 +43,10 @@ def pack_completion(completion: Completion) -> bytes:
 
 
 def unpack_completion(value: bytes) -> Completion:
-    reason, tokens, index, seed, logprob = _HEAD.unpack_from(value)
+    code, tokens, index, seed, logprob = _HEAD.unpack_from(value)
     text = value[_HEAD.size :].decode("utf-8", "surrogatepass")
-    return Completion(text, tokens, _REASONS[reason], index, seed, None if isnan(logprob) else logprob)
+    likely = None if isnan(logprob) else logprob
+    return Completion(text, tokens, _REASONS[code & 3], index, seed, likely, _ENDED[code >> 2])
 
 
 def pack_tables(tables: Mapping[str, Sequence[Row]]) -> bytes:
