@@ -56,7 +56,9 @@ def test_a_request_is_computed_once_and_the_order_is_that_of_the_requests(encode
     assert [each.reason for each in found] == ["", "", "", "it has no steps", "its step 1 holds the control token '<step>'"]
     assert len(backend.asked) == 2
     assert sum(done) == len(requests)
-    assert scorer.meter.tokens == sum(len(one.ids) for one in backend.asked)
+    long, short = (len(one.ids) for one in backend.asked)
+    assert scorer.meter.tokens == long + short
+    assert [each.tokens for each in found] == [long, short, long, 0, 0]
 
 
 def test_margins_are_calibrated_and_probabilities_follow(encoder: Encoder) -> None:
@@ -75,8 +77,9 @@ def test_a_solution_longer_than_the_context_has_a_reason_and_no_score(encoder: E
 
 @pytest.mark.parametrize("answer", [nan, inf])
 def test_an_answer_that_is_no_number_is_no_score(encoder: Encoder, answer: float) -> None:
+    read = len(encoder.encode(QUESTION, ("a",)).ids)
     assert ModelScorer(encoder, Counting(answer=answer), "model").score([(QUESTION, ("a",))]) == [
-        StepScores((), "the model's answer is not a number")
+        StepScores((), "the model's answer is not a number", read)
     ]
 
 

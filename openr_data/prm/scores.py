@@ -12,10 +12,12 @@ class StepScores:
     """`margins[i]` is the calibrated logit difference of step i, log p(+) - log p(-); rank by it, since probabilities near 1 tie.
 
     Where a solution could not be scored, `margins` is empty and `reason` says why: a missing score is never a bad one.
+    `tokens` is the length of what the model read for it, question and marks included; 0 where that is not known.
     """
 
     margins: tuple[float, ...]
     reason: str = ""
+    tokens: int = 0
 
     @property
     def probabilities(self) -> tuple[float, ...]:

@@ -41,7 +41,7 @@ class ModelScorer:
             on_done(len(found) - len(distinct))
         margins = self.backend.margins(distinct, on_done) if distinct else []
         self.meter.tokens += sum(len(each.ids) for each in distinct)
-        scores = {each: self._calibrated(raw) for each, raw in zip(distinct, margins, strict=True)}
+        scores = {each: self._calibrated(each, raw) for each, raw in zip(distinct, margins, strict=True)}
         return [scores[each] if isinstance(each, Encoded) else StepScores((), each) for each in found]
 
     def _encoded(self, question: str, steps: Sequence[str]) -> Encoded | str:
@@ -51,7 +51,8 @@ class ModelScorer:
         except RowError as reason:
             return str(reason)
 
-    def _calibrated(self, raw: Sequence[float]) -> StepScores:
+    def _calibrated(self, encoded: Encoded, raw: Sequence[float]) -> StepScores:
+        tokens = len(encoded.ids)
         if not all(map(isfinite, raw)):
-            return StepScores((), _NOT_FINITE)
-        return StepScores(tuple(self.config.scale * margin + self.config.shift for margin in raw))
+            return StepScores((), _NOT_FINITE, tokens)
+        return StepScores(tuple(self.config.scale * margin + self.config.shift for margin in raw), tokens=tokens)
