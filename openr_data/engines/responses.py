@@ -139,7 +139,7 @@ def _choice(document: Mapping[str, Any]) -> Answer:
 
 
 def _ended(choice: Mapping[str, Any]) -> bool | None:
-    """What was met: the `stop_reason` of vLLM (null: the model's own end) or `matched_stop` of SGLang, a string or an end token."""
+    """As vLLM's `stop_reason` (null: the model's own end) or `matched_stop` of SGLang (a string or an end token)."""
     if "stop_reason" in choice:
         return not isinstance(choice["stop_reason"], str)
     met = choice.get("matched_stop")
