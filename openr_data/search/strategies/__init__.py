@@ -1,0 +1,1 @@
+"""One way to search per file: a coroutine from an explorer to its candidates."""
