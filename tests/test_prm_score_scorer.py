@@ -12,6 +12,7 @@ from prm_folders import tiny_prm
 
 from openr_data.aggregate import sigmoid
 from openr_data.errors import UsageError
+from openr_data.models.files import BUILTIN
 from openr_data.prm.encode import Encoded, Encoder
 from openr_data.prm.load import load_encoder
 from openr_data.prm.score.base import ScorerSpec
@@ -109,6 +110,6 @@ def test_what_cannot_be_opened_is_told_in_one_sentence(folder: Path, tmp_path: P
     with pytest.raises(UsageError, match="there is no scoring backend 'tpu'; choose one of: transformers, vllm, http"):
         open_scorer(ScorerSpec(str(folder), backend="tpu"))
     with pytest.raises(UsageError, match="its files do not say how it is asked"):
-        open_scorer(ScorerSpec("builtin"))
+        open_scorer(ScorerSpec(str(BUILTIN)))
     with pytest.raises(UsageError, match="there is no model folder"):
         open_scorer(ScorerSpec(str(tmp_path / "none")))

@@ -8,20 +8,31 @@ from openr_data.errors import UsageError
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.scorer import ModelScorer
 
+BUILTIN = "builtin"
+
 
 def open_scorer(spec: ScorerSpec) -> ModelScorer:
-    """Raises `UsageError` for an unknown backend or a model that cannot be had, `InputError` for one that is no PRM."""
+    """The model `builtin` is the one that comes with the package (`prm.builtin`).
+
+    Raises `UsageError` for an unknown backend or a model that cannot be had, `InputError` for one that is no PRM.
+    """
     try:
         opener = BACKENDS[spec.backend]
     except KeyError:
         raise UsageError(f"there is no scoring backend '{spec.backend}'; choose one of: {', '.join(BACKENDS)}") from None
-    return opener(spec)
+    return _builtin(spec) if spec.model == BUILTIN else opener(spec)
 
 
 def _transformers(spec: ScorerSpec) -> ModelScorer:
     from openr_data.prm.score.transformers import open_transformers
 
     return open_transformers(spec)
+
+
+def _builtin(spec: ScorerSpec) -> ModelScorer:
+    from openr_data.prm.score.transformers import open_builtin
+
+    return open_builtin(spec)
 
 
 def _vllm(spec: ScorerSpec) -> ModelScorer:

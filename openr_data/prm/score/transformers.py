@@ -20,6 +20,7 @@ from transformers.utils import is_flash_attn_2_available
 from openr_data.errors import EngineError
 from openr_data.models.devices import choose_device, choose_dtype
 from openr_data.models.files import model_folder
+from openr_data.prm import builtin
 from openr_data.prm.encode import Encoded
 from openr_data.prm.heads import margins
 from openr_data.prm.load import PRM, load_prm
@@ -48,6 +49,14 @@ def open_transformers(spec: ScorerSpec) -> ModelScorer:
     backend = TransformersBackend(prm, budget=spec.batch_tokens, packed=flash)
     identity = identity_of(prm.folder, prm.config, str(prm.model.dtype).removeprefix("torch."))
     return ModelScorer(prm.encoder, backend, identity, backend.meter)
+
+
+def open_builtin(spec: ScorerSpec) -> ModelScorer:
+    """The built-in model. Raises `UsageError` for another backend, a style or a revision, and what `load_builtin` does."""
+    builtin.refuse_other(spec)
+    prm = builtin.load_builtin(device=spec.device, dtype=spec.dtype)
+    backend = TransformersBackend(prm, budget=spec.batch_tokens)
+    return ModelScorer(prm.encoder, backend, builtin.builtin_identity(prm), backend.meter)
 
 
 def _flash(device: torch.device, number_format: torch.dtype) -> bool:
