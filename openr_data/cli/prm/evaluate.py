@@ -73,7 +73,7 @@ Limit = Annotated[int, typer.Option("--limit", min=0, help="Questions of each pa
 
 @options.grouped
 def evaluate(
-    models: Annotated[list[str], typer.Argument(help="Process reward models: folders or Hub names.", metavar="PRM...")],
+    models: Annotated[list[str], typer.Argument(help="Process reward models: folders, Hub names or builtin.", metavar="PRM...")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write the report to.", show_default=False)] = None,
     *,
     steps: Annotated[

@@ -40,7 +40,7 @@ def score(
         ),
     ] = "",
     *,
-    prm: Annotated[str, typer.Option("--prm", help="Process reward model: a folder or a Hub name.", show_default=False)],
+    prm: Annotated[str, typer.Option("--prm", help="Process reward model: a folder, a Hub name or builtin.", show_default=False)],
     model: ModelOptions,
     out: Annotated[
         Path | None,
