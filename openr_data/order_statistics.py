@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from math import comb, exp, lgamma, log
 
 import numpy as np
+from numpy.typing import NDArray
 
-from openr_data.prm.metrics import Floats, Ints
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _TIE = 1e-9
 

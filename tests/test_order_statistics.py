@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openr_data.prm.best_of_n import Subsets, best_of, majority, pass_at, selection, weighted_vote
+from openr_data.order_statistics import Subsets, best_of, majority, pass_at, selection, weighted_vote
 
 
 def average(pool: int, n: int, of: Callable[[Sequence[int]], float]) -> float:

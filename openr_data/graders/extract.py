@@ -40,6 +40,15 @@ _TAIL = 4000
 """Rules 4 and 5 look at this many last characters only: an answer is at the end."""
 
 
+def states_answer(step: str) -> bool:
+    r"""Does this step say what the final answer is, by one of the rules 1 to 4?
+
+    >>> states_answer(r"so \boxed{4}"), states_answer("The answer is 4"), states_answer("so 2 + 2 = 4")
+    (True, True, False)
+    """
+    return any(box + "{" in step for box in _BOXES) or "####" in step or _MARKERS.search(step) is not None
+
+
 def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     return deque(pattern.finditer(text), maxlen=1).pop() if pattern.search(text) else None
 

@@ -62,7 +62,7 @@ def _compare(stage: Stage[Any], path: Path) -> None:
     record = RunRecord.load(path)
     grader = GRADERS[stage.grader](GradingPolicy()).identity
     known = record.identity["config"].get("engines", {})
-    engines = {name: str(known.get(name, "none")) for name in stage.engines}
+    engines = {name: str(known.get(name, "none")) for name in stage.models}
     record.compare(identity_of(stage, str(record.identity.get("engine", "")), grader, engines), path)
 
 

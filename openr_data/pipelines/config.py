@@ -80,7 +80,7 @@ class LabelRunConfig:
         for name, second in self.engines.items():
             if name not in {SECOND_ENGINE.get(each) for each in methods}:
                 raise UsageError(f"--{name} says nothing to --method {method}: it has no {name}")
-            _check_sampling(second.sampling)
+            check_sampling(second.sampling)
         if "pav" in methods and "prover" not in self.engines:
             self.label.check_best_of()
         needed = NEEDED_ENGINE.get(method, "")
@@ -121,9 +121,9 @@ def _check(grader: str, truncated: str, ungradable: str, shard_size: int, layout
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not '{value}'")
     if shard_size < 1:
         raise UsageError(f"--shard-size must be at least 1, not {shard_size}")
-    _check_sampling(sampling)
+    check_sampling(sampling)
 
 
-def _check_sampling(sampling: Sampling) -> None:
+def check_sampling(sampling: Sampling) -> None:
     if sampling.temperature < 0 or not 0 < sampling.top_p <= 1 or sampling.top_k < 0 or sampling.max_tokens < 1:
         raise UsageError("sampling needs --temperature >= 0, 0 < --top-p <= 1, --top-k >= 0 and --max-tokens >= 1")

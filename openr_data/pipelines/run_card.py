@@ -90,6 +90,8 @@ def recorded_words(record: RunRecord) -> Words:
     """What the card says of what the run is."""
     if record.identity["command"] == "import":
         return import_words(record)
+    if record.identity["command"] == "evaluate":
+        return evaluation_words(record)
     template = TEMPLATES.get(record.settings.get("template", ""), _NO_TEMPLATE)
     template = replace(template, separator=record.settings.get("separator", template.separator))
     return card_words(recorded_config(record), str(record.identity["engine"]), template)
@@ -140,6 +142,36 @@ def import_words(record: RunRecord) -> Words:
         "annotations": "found",
         "language": (),
         "tags": ("math", "process-supervision", "prm"),
+    }
+
+
+def evaluation_words(record: RunRecord) -> Words:
+    """Of candidates that searches found: by whom, how, and what guided them."""
+    values: Mapping[str, Any] = record.identity["config"]["run"]
+    source, sampling = values["source"], values["sampling"]
+    searches = ", ".join(f"{each['strategy']}-{each['n']}" for each in values["searches"])
+    prm = record.identity["config"].get("engines", {}).get("prm", "")
+    return {
+        "title": "Guided decoding",
+        "about": "Solutions that searches found, with the scores of their steps, their trees and their bills.",
+        "settings": {
+            "questions": source["location"],
+            "engine": record.identity["engine"],
+            "process reward model": prm or "none",
+            "searches": searches,
+            **{name: sampling[name] for name in ("temperature", "top_p", "top_k", "max_tokens", "seed")},
+            "data schema": SCHEMA_VERSION,
+        },
+        "how": [
+            f"Every question went through every search: {searches}.",
+            "Answers are grouped by mathematical equality, without the reference answer.",
+            "Every token that the policy generated is charged to its search; `discarded` ones are in no candidate.",
+        ],
+        "limits": [
+            "The searches of a question share their random numbers: compare them pairwise, not as independent runs.",
+            "A candidate without a score is no bad one; it takes no part in choices by score.",
+        ],
+        "tags": ("math", "reasoning"),
     }
 
 

@@ -28,6 +28,8 @@ from openr_data.pipelines.recording import RecordingEngine, Tally
 from openr_data.pipelines.runner import run_each
 from openr_data.pipelines.scheduler import Gate
 from openr_data.pipelines.second import open_second
+from openr_data.prm.score.open import open_scorer
+from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
 from openr_data.store.opening import JOURNAL
@@ -56,13 +58,16 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
             name: await stack.enter_async_context(open_second(name, spec, options.second_limits.get(name, EngineLimits())))
             for name, spec in stage.engines.items()
         }
-        run = await _open_run_dir(stack, stage, options, engine, grader, others)
+        scorer = None if stage.scorer is None else open_scorer(stage.scorer)
+        identities = {name: other.identity for name, other in others.items()} | ({"prm": scorer.identity} if scorer else {})
+        run = await _open_run_dir(stack, stage, options, engine, grader, identities)
         journals = Journals(run.journal)
         stack.push_async_callback(journals.close)
         for path in reused(stage, options):
             journals.reuse(ReadOnlyJournal(path / JOURNAL))
         recording = {name: RecordingEngine(other, journals.log, journals.sources) for name, other in others.items()}
-        tools = Tools(RecordingEngine(engine, journals.log, journals.sources), grader, recording)
+        recorder = RecordingEngine(engine, journals.log, journals.sources)
+        tools = Tools(recorder, grader, recording, scorer=BatchingStepScorer(scorer) if scorer else None)
         work = Work(stage, options, run, tools, journals)
         try:
             await work.prepare()
@@ -77,12 +82,13 @@ async def _open_run_dir(
     options: RunOptions,
     engine: LoadedEngine,
     grader: OpenGrader,
-    others: Mapping[str, LoadedEngine],
+    others: Mapping[str, str],
 ) -> RunDir:
+    """`others`: the identities of what is opened beside the engine."""
     run = await stack.enter_async_context(
         open_run(
             options.out,
-            identity_of(stage, engine.identity, grader.identity, {name: other.identity for name, other in others.items()}),
+            identity_of(stage, engine.identity, grader.identity, others),
             mode="resume" if options.mode == "resume" else "new",
             fork_of=options.fork_of,
             settings=_settings(stage, options, engine),

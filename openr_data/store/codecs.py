@@ -44,7 +44,7 @@ def labeling_tables(problem: Problem, labeling: Labeling) -> dict[str, list[Row]
 
 
 def problem_row(problem: Problem, skipped: str = "") -> Row:
-    return _storable(
+    return storable(
         {
             "problem_id": problem.id,
             "question": problem.question,
@@ -64,7 +64,7 @@ def read_problem(row: Mapping[str, Any]) -> Problem:
 
 
 def solution_row(solution: Solution) -> Row:
-    return _storable(_solution_fields(solution))
+    return storable(_solution_fields(solution))
 
 
 def read_solution(row: Mapping[str, Any]) -> Solution:
@@ -81,7 +81,7 @@ def labeled_row(problem: Problem, labeled: LabeledSolution) -> Row:
     """Counts as they were measured, beside their readings."""
     labels = labeled.labels
     estimates = labeled.estimates or (None,) * len(labels)
-    return _storable(
+    return storable(
         {
             **_solution_fields(labeled.solution),
             "question": problem.question,
@@ -121,7 +121,7 @@ def read_labeled(row: Mapping[str, Any]) -> LabeledSolution:
 
 def node_row(node: Node) -> Row:
     """The node without its rollouts, which are rows of their own."""
-    return _storable(
+    return storable(
         {
             "problem_id": node.problem_id,
             "node_id": node.id,
@@ -179,7 +179,7 @@ def _solution_fields(solution: Solution) -> Row:
         "problem_id": solution.problem_id,
         "solution_id": solution.id,
         "steps": list(solution.steps),
-        **_verdict_fields(solution.verdict),
+        **verdict_fields(solution.verdict),
         "sampler": solution.sampler,
         "finish_reason": solution.finish_reason,
         "index": solution.index,
@@ -190,12 +190,12 @@ def _solution_fields(solution: Solution) -> Row:
 
 def _rollout_row(node: Node, rollout: Rollout) -> Row:
     completion = rollout.completion
-    return _storable(
+    return storable(
         {
             "problem_id": node.problem_id,
             "node_id": node.id,
             "text": completion.text,
-            **_verdict_fields(rollout.verdict),
+            **verdict_fields(rollout.verdict),
             "finish_reason": completion.finish_reason,
             "index": completion.index,
             "seed": completion.seed,
@@ -205,7 +205,7 @@ def _rollout_row(node: Node, rollout: Rollout) -> Row:
     )
 
 
-def _verdict_fields(verdict: Verdict) -> Row:
+def verdict_fields(verdict: Verdict) -> Row:
     return {"verdict": verdict.outcome, "verdict_reason": verdict.reason, "extracted": verdict.answer}
 
 
@@ -223,7 +223,7 @@ def _read_estimates(row: Mapping[str, Any]) -> tuple[Estimate | None, ...]:
     return estimates if any(estimates) else ()
 
 
-def _storable(row: Row, *, lossy: bool = False) -> Row:
+def storable(row: Row, *, lossy: bool = False) -> Row:
     """The row with every lone surrogate replaced, and `lossy` telling whether there was one."""
     kept = {name: _clean_cell(cell) for name, cell in row.items()}
     return {**kept, "lossy": lossy or kept != row}

@@ -116,13 +116,13 @@ class RunReader:
 
 def join_items(problems: Iterator[Row], others: Mapping[str, Iterator[Row]]) -> Iterator[ItemRecords]:
     """The records of each problem, out of the rows of its own table and of others by name; all are in item order."""
-    cursors = {table: _Cursor(rows) for table, rows in others.items()}
+    cursors = {table: Cursor(rows) for table, rows in others.items()}
     for row in problems:
         yield _records(row, {table: cursor.take(row["item"]) for table, cursor in cursors.items()})
 
 
-class _Cursor:
-    """Hands out the rows of one table item by item; both sides are in item order."""
+class Cursor:
+    """Hands out the rows of one table item by item: both, and what is asked for, are in item order."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._groups = groupby(rows, key=itemgetter("item"))

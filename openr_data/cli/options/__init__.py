@@ -10,7 +10,8 @@ from openr_data.cli.options.method import Method, MethodOptions
 from openr_data.cli.options.price import PriceOptions
 from openr_data.cli.options.run import RunningOptions
 from openr_data.cli.options.sampling import InheritedSamplingOptions, SamplingOptions, VerdictOptions
-from openr_data.cli.options.second import JudgeOptions, ProverOptions
+from openr_data.cli.options.search import PrmOptions, SearchOptions
+from openr_data.cli.options.second import JudgeOptions, ProverOptions, SummariserOptions
 from openr_data.cli.options.shared import BaseUrl, Device, DryRun, Grader, Json, Out, Seed, Slots, Solutions
 from openr_data.cli.options.source import ProblemOptions, SolutionOptions
 
@@ -28,14 +29,17 @@ __all__ = [
     "MethodOptions",
     "Out",
     "PriceOptions",
+    "PrmOptions",
     "ProblemOptions",
     "ProverOptions",
     "RunningOptions",
     "SamplingOptions",
+    "SearchOptions",
     "Seed",
     "Slots",
     "SolutionOptions",
     "Solutions",
+    "SummariserOptions",
     "VerdictOptions",
     "grouped",
 ]

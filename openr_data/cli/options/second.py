@@ -1,4 +1,4 @@
-"""Second engines, a judge and a prover: the same options under two names. None is opened unless it is chosen."""
+"""Second engines, such as a judge: the same options under several names. None is opened unless it is chosen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCRIPT = "Settings of the scripted engine: key=value,..."
 
 def _option(name: str, what: str, help: str, **more: Any) -> Any:  # noqa: A002
     flag = f"--{name}-{what}" if what else f"--{name}"
-    panel = {"judge": "Judge (consensus)", "prover": "Prover (pav)"}[name]
+    panel = {"judge": "Judge (consensus)", "prover": "Prover (pav)", "summariser": "Summariser"}[name]
     return typer.Option(flag, help=help.format(", ".join(_NAMES)), rich_help_panel=panel, **more)
 
 
@@ -130,6 +130,34 @@ class JudgeOptions(_Second):
     judge_temperature: Annotated[float | None, _option("judge", "temperature", "Of the votes.", min=0.0, show_default="0.7")] = (
         None
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SummariserOptions(_Second):
+    """Reads a solution and writes its final answer."""
+
+    name: ClassVar[str] = "summariser"
+    template: ClassVar[str] = "bare"
+    temperature: ClassVar[float | None] = 0.0
+    max_tokens: ClassVar[int] = 512
+
+    def _base(self, sampling: Sampling) -> Sampling:
+        """It writes another kind of text: neither the stops nor the cuts of the solutions are its own."""
+        return replace(sampling, top_p=1.0, top_k=0, stop=())
+
+    summariser: Annotated[str, _option("summariser", "", "Engine that summarises every solution: " + _ENGINE)] = ""
+    summariser_model: Annotated[str, _option("summariser", "model", "Local path, Hub name, or name at the server.")] = ""
+    summariser_revision: Annotated[str, _option("summariser", "revision", "Model revision on the Hub.")] = ""
+    summariser_url: Annotated[list[str] | None, _option("summariser", "url", _URL)] = None
+    summariser_key_env: Annotated[str, _option("summariser", "key-env", _KEY)] = "OPENAI_API_KEY"
+    summariser_api: Annotated[str, _option("summariser", "api", "completions or chat.", show_default="completions")] = ""
+    summariser_template: Annotated[str, _option("summariser", "template", "Prompt template.", show_default="bare")] = ""
+    summariser_script: Annotated[str, _option("summariser", "script", _SCRIPT)] = ""
+    summariser_slots: Annotated[int, _option("summariser", "slots", "Sequences at once (0: its choice).", min=0)] = 0
+    summariser_max_tokens: Annotated[int, _option("summariser", "max-tokens", "Per summary.", min=0, show_default="512")] = 0
+    summariser_temperature: Annotated[
+        float | None, _option("summariser", "temperature", "Of the summaries.", min=0.0, show_default="0")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

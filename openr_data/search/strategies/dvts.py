@@ -12,7 +12,7 @@ from openr_data.tasks import concurrently
 
 
 async def dvts(x: Explorer) -> list[Path]:
-    """Trees, n/width of them; tree t has the sample indices from t * width on, so a smaller n has the first trees of a larger one.
+    """Trees, n/width of them; tree t has the sample indices from t * width on, so a smaller n has the first ones of a larger.
 
     A tree's results are its best solution and those siblings on the way that ended, too. The cap is shared out beforehand: what
     one tree does is nothing to the others.

@@ -13,7 +13,7 @@ from openr_data.types import OpenStep, Sampling
 
 
 async def forcing(x: Explorer) -> list[Path]:
-    """Solutions, n of them. Thinking that ends too early gets `wait` and goes on; what is cut, or ended its thinking, must answer.
+    """Solutions, n of them. Thinking that ends too early gets `wait` and goes on; what is cut or has ended thinking must answer.
 
     Thinking ends at `think_end`, where the model has such a mark, and else with the solution.
     """

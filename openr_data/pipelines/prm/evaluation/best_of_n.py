@@ -10,11 +10,11 @@ import numpy as np
 
 from openr_data.aggregate import AGGREGATES
 from openr_data.errors import InputError
+from openr_data.order_statistics import Subsets, best_of, majority, pass_at, weighted_vote
 from openr_data.pipelines.prm.evaluation.candidates import Pool, Pools
 from openr_data.pipelines.prm.evaluation.config import EvaluationConfig
 from openr_data.pipelines.prm.evaluation.scored import score_steps
 from openr_data.pipelines.progress import Report
-from openr_data.prm.best_of_n import Subsets, best_of, majority, pass_at, weighted_vote
 from openr_data.prm.intervals import Interval, difference, interval, resampled, share
 from openr_data.prm.score.base import Scorer
 from openr_data.prm.scores import StepScores

@@ -1,0 +1,90 @@
+"""What n of a question's N independent candidates would have answered, on average over all subsets. Knows numbers only.
+
+Candidates without an answer are drawn like all others, and win nothing; ties are broken evenly, as no order of the candidates is
+the right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+
+from openr_data.aggregate import RANKINGS
+from openr_data.order_statistics import Floats, Subsets, best_of, majority, pass_at, weighted_vote
+from openr_data.search.select import AGGREGATIONS, MAJORITY, SELECTORS, aggregation_of, value_of
+
+PASS = "pass@n"  # noqa: S105 - no password
+Margins = Sequence[tuple[float, ...]]
+
+
+def expected(
+    groups: Sequence[int | None], margins: Margins, right: Sequence[float], sizes: Sequence[int], subsets: int, seed: int
+) -> dict[str, list[float]]:
+    """The expected rightness for each n of `sizes`, by pass@n and every selector.
+
+    `groups[i]` is the class of candidate i's answer (`None`: it has none), `margins[i]` the log odds of its steps (empty: not
+    scored) and `right[i]` 1 where its answer is right. Exact for pass@n (arXiv 2107.03374, Eq. 1), the majority and the best
+    scored one; weighted votes are averages over `subsets` random subsets, the same ones for all selectors. Where no candidate
+    with an answer has a score, the selectors by score are the majority; where some have one, the others do not count for them.
+    """
+    pool = len(groups)
+    votes = [_majority(groups, right, n) for n in sizes]
+    found = {PASS: [pass_at(int(sum(right)), pool, n) for n in sizes], MAJORITY: votes}
+    scored = [bool(row) and group is not None for row, group in zip(margins, groups, strict=True)]
+    if not any(scored):
+        return found | {selector: votes for selector in SELECTORS if selector != MAJORITY}
+    drawn = Subsets.draw(pool, sorted(set(sizes)), subsets, seed)
+    for name in AGGREGATIONS:
+        selector = f"prm_{name}_max"
+        ranks = _ranks(margins, scored, aggregation_of(selector) or "")
+        won = [float(good) if counts else 0.0 for good, counts in zip(right, scored, strict=True)]
+        found[selector] = [best_of(ranks, won, n) for n in sizes]
+        found[f"prm_{name}_vote"] = _weighted(groups, margins, right, scored, name, drawn, sizes)
+    return {selector: found[selector] for selector in (PASS, *SELECTORS)}
+
+
+def _majority(groups: Sequence[int | None], right: Sequence[float], n: int) -> float:
+    """Over how many of the n have an answer (hypergeometric), the majority among those."""
+    pool, valid = len(groups), [group for group in groups if group is not None]
+    classes = sorted(set(valid))
+    sizes = [valid.count(group) for group in classes]
+    rights = _rights(groups, right, classes)
+    ways = [(k, comb(len(valid), k) * comb(pool - len(valid), n - k)) for k in range(1, min(n, len(valid)) + 1)]
+    return sum(way / comb(pool, n) * float(majority(sizes, k) @ rights) for k, way in ways if way)
+
+
+def _rights(groups: Sequence[int | None], right: Sequence[float], classes: Sequence[int]) -> Floats:
+    """How right each class is: equal answers can have different verdicts where a grader could not decide."""
+    return np.array([np.mean([good for group, good in zip(groups, right, strict=True) if group == each]) for each in classes])
+
+
+def _ranks(margins: Margins, scored: Sequence[bool], aggregation: str) -> list[float]:
+    """What has no score, or no answer, stands below everything else."""
+    return [RANKINGS[aggregation](row) if counts else float("-inf") for row, counts in zip(margins, scored, strict=True)]
+
+
+def _weighted(
+    groups: Sequence[int | None],
+    margins: Margins,
+    right: Sequence[float],
+    scored: Sequence[bool],
+    name: str,
+    drawn: Subsets,
+    sizes: Sequence[int],
+) -> list[float]:
+    """The class of all that cannot win is one more, and never right: it wins where a subset holds nothing else."""
+    classes = sorted({group for group, counts in zip(groups, scored, strict=True) if counts and group is not None})
+    place = {group: number for number, group in enumerate(classes)}
+    none = len(classes)
+    numbers = np.array(
+        [place[group] if counts and group is not None else none for group, counts in zip(groups, scored, strict=True)]
+    )
+    rights = np.append(_rights(groups, right, classes), 0.0)
+    # Any answer outweighs none of them, whatever its score.
+    weights = [_FLOOR + value_of(row, AGGREGATIONS[name]) if counts else 0.0 for row, counts in zip(margins, scored, strict=True)]
+    return [weighted_vote(weights, numbers, rights, drawn, n) for n in sizes]
+
+
+_FLOOR = 1e-12
