@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -54,9 +54,8 @@ def _compared(found: Iterable[Comparison]) -> Table:
     return table
 
 
-def _by_group(kind: str, masks: dict[str, tuple[int, tuple[Point, ...]]] | object) -> Table:
+def _by_group(kind: str, groups: Mapping[str, tuple[int, tuple[Point, ...]]]) -> Table:
     """The largest budget of every strategy, by level or subject."""
-    groups: dict[str, tuple[int, tuple[Point, ...]]] = dict(masks)  # type: ignore[call-overload]  # a mapping
     table = Table(title=f"accuracy % by {kind}", box=None, pad_edge=False, title_justify="left", title_style="bold")
     table.add_column(kind)
     table.add_column("questions", justify="right")

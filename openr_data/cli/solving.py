@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -94,7 +94,7 @@ def _steps(solved: Solved, choice: int) -> Table:
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("p(+)" if path.margins else "", justify="right", no_wrap=True)
     table.add_column("step", overflow="fold")
-    values = [probability(each) for each in path.margins] or [None] * len(path.steps)
+    values: Sequence[float | None] = [probability(each) for each in path.margins] or [None] * len(path.steps)
     for number, (step, value) in enumerate(zip(path.steps, values, strict=True), 1):
         table.add_row(str(number), "" if value is None else f"{value:.2f}", visible(step, colour(value)))
     return table

@@ -10,6 +10,9 @@ from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
 from openr_data.engines.base import Around
 from openr_data.engines.open import open_engine
 from openr_data.errors import OpenRDataError
+from openr_data.prm.score.base import ScorerSpec
+from openr_data.prm.score.open import open_scorer
+from openr_data.prm.score.scorer import ModelScorer
 from openr_data.types import Completion, Sampling, Steps
 
 _OPTIONS = {
@@ -22,6 +25,9 @@ _OPTIONS = {
 }
 """Options that an engine's errors name -> the end of the second engine's own."""
 
+_PRM = {f"--{name}": name for name in ("backend", "revision", "style", "device", "dtype", "batch-tokens")} | {"--base-url": "url"}
+"""Options that errors of a scorer name -> the end of its own in a run."""
+
 _NAMED = re.compile(r"--[a-z-]+")
 
 
@@ -32,6 +38,16 @@ async def open_second(name: str, spec: EngineSpec, limits: EngineLimits) -> Asyn
         with _named(name):
             engine = await stack.enter_async_context(open_engine(spec, limits))
         yield Named(name, engine)
+
+
+def open_prm(spec: ScorerSpec) -> ModelScorer:
+    """The process reward model of a run. Its errors point at the run's own options for it."""
+    try:
+        return open_scorer(spec)
+    except OpenRDataError as error:
+        told = _NAMED.sub(lambda met: f"--prm-{_PRM[met[0]]}" if met[0] in _PRM else met[0], str(error))
+        error.args = (told,)
+        raise
 
 
 class Named(Around):

@@ -27,8 +27,7 @@ from openr_data.pipelines.progress import Snapshot
 from openr_data.pipelines.recording import RecordingEngine, Tally
 from openr_data.pipelines.runner import run_each
 from openr_data.pipelines.scheduler import Gate
-from openr_data.pipelines.second import open_second
-from openr_data.prm.score.open import open_scorer
+from openr_data.pipelines.second import open_prm, open_second
 from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.problems import Reject
 from openr_data.store.journal import ReadOnlyJournal
@@ -58,7 +57,7 @@ async def open_work(stage: Stage[Any], options: RunOptions) -> AsyncIterator[Wor
             name: await stack.enter_async_context(open_second(name, spec, options.second_limits.get(name, EngineLimits())))
             for name, spec in stage.engines.items()
         }
-        scorer = None if stage.scorer is None else open_scorer(stage.scorer)
+        scorer = None if stage.scorer is None else open_prm(stage.scorer)
         identities = {name: other.identity for name, other in others.items()} | ({"prm": scorer.identity} if scorer else {})
         run = await _open_run_dir(stack, stage, options, engine, grader, identities)
         journals = Journals(run.journal)

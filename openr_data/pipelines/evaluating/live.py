@@ -11,8 +11,8 @@ from openr_data.engines.open import open_engine
 from openr_data.errors import EngineError
 from openr_data.graders import MathGrader, extract, states_answer
 from openr_data.pipelines.evaluating.memo import ScoreMemo
+from openr_data.pipelines.second import open_prm
 from openr_data.prm.score.base import ScorerSpec
-from openr_data.prm.score.open import open_scorer
 from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.search.base import Found, Path
 from openr_data.search.config import SearchConfig
@@ -101,5 +101,5 @@ async def open_solver(
 ) -> AsyncIterator[Solver]:
     """Raises an `OpenRDataError` for whatever a user can act on."""
     async with open_engine(engine, limits) as opened, MathGrader() as grader:
-        scores = BatchingStepScorer(open_scorer(scorer)) if scorer else None
+        scores = BatchingStepScorer(open_prm(scorer)) if scorer else None
         yield Solver(opened, scores, grader, sampling, config, selector)
