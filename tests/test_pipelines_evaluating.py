@@ -85,7 +85,8 @@ def test_a_sampled_solution_is_one_branch_and_a_guided_one_a_branch_per_step(who
     for row in found["candidates"]:
         if row["item"] or row["search"] not in trees:
             continue
-        tree, node, steps = trees[row["search"]], row["node"], []
+        tree, node = trees[row["search"]], row["node"]
+        steps: list[str] = []
         while node != 0:
             steps = [*tree[node]["steps"], *steps]
             node = tree[node]["parent"]

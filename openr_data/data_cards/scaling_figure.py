@@ -117,6 +117,8 @@ def _draw(axes: Axes, curves: Sequence[ScalingCurve], looks: Mapping[str, Look],
     axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
     axes.grid(visible=True, axis="both", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
+    tokens = [max(1.0, point.tokens) for curve in curves for point in curve.points]
+    axes.set_xlim(min(tokens) / 1.25, max(tokens) * 1.25)  # whiskers do not widen a scale that few of them need
     if small:
         axes.tick_params(labelsize=7.5)
 
@@ -128,7 +130,7 @@ def _line(axes: Axes, curve: ScalingCurve, look: Look, *, small: bool) -> None:
     axes.plot(tokens, values, **{**look, "linewidth": look.get("linewidth", 1.7) * (0.8 if small else 1)}, markersize=size)
     low, high = _bounds(curve, "accuracy")
     if low and len(tokens) > 1:
-        band = 0.16 if curve.role == "baseline" else 0.11
+        band = 0.16 if curve.role == "baseline" else 0.09
         axes.fill_between(tokens, low, high, color=look["color"], alpha=band, linewidth=0)
     elif low:
         whisker = [[values[0] - low[0]], [high[0] - values[0]]]
