@@ -1,0 +1,1 @@
+"""Learning from step rewards. Knows policies, scorers and graders by their protocols only."""
