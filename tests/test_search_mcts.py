@@ -26,16 +26,16 @@ def test_three_walks_by_hand() -> None:
     found = run(Policy(TREE), Judge(VALUES), "mcts", n=3, width=2)
     assert texts(found) == ["a/A1", "b/B1", "b/B2"]
     nodes = {node.steps: node for node in found.tree}
-    assert (nodes["a",].visits, nodes["a",].value) == (1, pytest.approx(0.2))
-    assert (nodes["b",].visits, nodes["b",].value) == (2, pytest.approx((0.9 + 0.3) / 2))
-    assert (found.tree[0].visits, found.tree[0].value) == (3, pytest.approx((0.2 + 0.9 + 0.3) / 3))
+    three = [nodes["a",], nodes["b",], found.tree[0]]
+    assert [node.visits for node in three] == [1, 2, 3]
+    assert [node.value for node in three] == pytest.approx([0.2, (0.9 + 0.3) / 2, (0.2 + 0.9 + 0.3) / 3])
     assert nodes["a",].prior == pytest.approx(exp(-1) / (exp(-1) + exp(-2)))
 
 
 def test_the_maximum_is_backed_up_where_that_is_asked_for() -> None:
     found = run(Policy(TREE), Judge(VALUES), "mcts", n=3, width=2, backup="max")
     nodes = {node.steps: node for node in found.tree}
-    assert (nodes["b",].value, found.tree[0].value) == (pytest.approx(0.9), pytest.approx(0.9))
+    assert [nodes["b",].value, found.tree[0].value] == pytest.approx([0.9, 0.9])
 
 
 def test_ends_are_visited_once_and_an_exhausted_tree_ends_the_search() -> None:

@@ -8,6 +8,7 @@ import pytest
 from search_cases import LINES, SAMPLING, Judge, Policy, final, odds, run, step, texts
 
 from openr_data.errors import UsageError
+from openr_data.search.base import Found
 from openr_data.search.config import CUE, SearchConfig
 from openr_data.search.explorer import Resources
 from openr_data.search.run import search
@@ -167,25 +168,25 @@ def test_any_strategy_can_force_an_answer() -> None:
 
 
 def test_a_summary_is_kept_and_its_tokens_are_apart() -> None:
-    async def go() -> object:
+    async def go() -> tuple[Found, Policy]:
         asked = Policy({"": [final("In short, 4", 3), Completion("", 0, "error", 1, 0)]})
         use = Resources(Policy({"": [final("x\nA"), final("y\nB")]}), LINES, SAMPLING)
         found = await search("Q", use, SearchConfig("best_of_n", n=2), Summariser(asked, SAMPLING))
         return found, asked
 
-    found, asked = asyncio.run(go())  # type: ignore[misc]
+    found, asked = asyncio.run(go())
     assert [path.summary for path in found.candidates] == ["In short, 4"] * 2
     assert (found.bill.summary, found.bill.generated) == (6, 4)
     assert "x\nA" in asked.asked[0][3]
 
 
 def test_a_summary_that_is_lost_leaves_the_solution_to_speak() -> None:
-    async def go() -> object:
+    async def go() -> Found:
         lost = Policy({"": [Completion("", 0, "error", 0, 0)]})
         use = Resources(Policy({"": [final("x\nA")]}), LINES, SAMPLING)
         return await search("Q", use, SearchConfig("best_of_n", n=1), Summariser(lost, SAMPLING))
 
-    assert asyncio.run(go()).candidates[0].summary is None  # type: ignore[attr-defined]
+    assert asyncio.run(go()).candidates[0].summary is None
 
 
 def test_guided_strategies_need_a_scorer() -> None:
