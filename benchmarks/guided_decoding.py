@@ -46,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=2000, help="questions of the training data")
     parser.add_argument("--questions", type=int, default=500, help="held-out questions")
     parser.add_argument("--prm", default="", help="a model that is there, such as builtin; default: train one")
-    parser.add_argument("--sweep", default="greedy,beam,dvts,mcts,revision,forcing")
+    parser.add_argument("--sweep", default="greedy,beam,dvts,mcts")
     parser.add_argument("--budgets", default="1,2,4,8,16")
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--rank-by", default="min")
