@@ -11,7 +11,7 @@ from openr_data.engines.base import Around
 from openr_data.engines.open import open_engine
 from openr_data.errors import OpenRDataError
 from openr_data.prm.score.base import ScorerSpec
-from openr_data.prm.score.open import open_scorer
+from openr_data.prm.score.open import open_growing
 from openr_data.prm.score.scorer import ModelScorer
 from openr_data.types import Completion, Sampling, Steps
 
@@ -43,7 +43,7 @@ async def open_second(name: str, spec: EngineSpec, limits: EngineLimits) -> Asyn
 def open_prm(spec: ScorerSpec) -> ModelScorer:
     """The process reward model of a run. Its errors point at the run's own options for it."""
     try:
-        return open_scorer(spec)
+        return open_growing(spec)
     except OpenRDataError as error:
         told = _NAMED.sub(lambda met: f"--prm-{_PRM[met[0]]}" if met[0] in _PRM else met[0], str(error))
         error.args = (told,)

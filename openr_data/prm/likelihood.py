@@ -41,8 +41,22 @@ def likelihood_class(config_class: type) -> Any:
         self.score = nn.Linear(2, 1)
         self.post_init()
 
-    def forward(self: Any, input_ids: Tensor, position_ids: Tensor | None = None, **_: Any) -> TokenClassifierOutput:
-        hidden = self.base_model(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
+    def forward(
+        self: Any,
+        input_ids: Tensor,
+        position_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        past_key_values: Any = None,
+        **_: Any,
+    ) -> TokenClassifierOutput:
+        # Behind a past the first token must be the tag before the step: it is what predicts the step's first token.
+        hidden = self.base_model(
+            input_ids=input_ids,
+            position_ids=position_ids,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            use_cache=past_key_values is not None,
+        ).last_hidden_state
         chances = log_probabilities(self, hidden[:, :-1], input_ids[:, 1:])
         features = step_features(chances, input_ids, self.config.step_tag_id, position_ids)
         return TokenClassifierOutput(logits=self.score(features))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from openr_data.errors import UsageError
 from openr_data.prm.score.base import ScorerSpec
@@ -21,6 +22,15 @@ def open_scorer(spec: ScorerSpec) -> ModelScorer:
     except KeyError:
         raise UsageError(f"there is no scoring backend '{spec.backend}'; choose one of: {', '.join(BACKENDS)}") from None
     return _builtin(spec) if spec.model == BUILTIN else opener(spec)
+
+
+def open_growing(spec: ScorerSpec) -> ModelScorer:
+    """For a search, which asks again for what it was told with one more step: only that is read, where the backend can keep the
+    rest. Scores differ by rounding from those of `open_scorer`.
+    """
+    scorer = open_scorer(spec)
+    growing = getattr(scorer.backend, "growing", None)
+    return scorer if growing is None else replace(scorer, backend=growing())
 
 
 def _transformers(spec: ScorerSpec) -> ModelScorer:

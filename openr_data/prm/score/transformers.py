@@ -72,12 +72,24 @@ class TransformersBackend:
     def __init__(self, prm: PRM, *, budget: int = 0, packed: bool = False, shared: bool = True) -> None:
         self._model = exact(prm.model)
         self._device: torch.device = prm.model.device
+        self._asked = budget
         self._budget = budget or (_CPU_TOKENS if self._device.type == "cpu" else _CUDA_TOKENS)
         self._least = 0 if self._device.type == "cpu" else _LEAST_CUDA_TOKENS
-        self._packed, self._shared = packed, shared and _keeps_all_keys(prm.model, prm.config.context)
+        self._prm, self._packed = prm, packed
+        self._keys = _keeps_all_keys(prm.model, prm.config.context)
+        # A likelihood reads the tag before a step again, which `_continue` does not.
+        self._shared = shared and self._keys and prm.config.head != "likelihood"
         self._keeps = "logits_to_keep" in signature(prm.model.forward).parameters
         self._size = Size.of(prm.model)
         self.meter = Meter(peak=peak_of(torch.cuda.get_device_name(self._device)) if self._device.type == "cuda" else None)
+
+    def growing(self) -> TransformersBackend:
+        """The same model for a search, which asks for prefixes that grow; itself where what was read cannot be kept."""
+        from openr_data.prm.score.growing import GrowingBackend
+
+        if self._packed or not self._keys or self._prm.config.template.turns:
+            return self
+        return GrowingBackend(self._prm, budget=self._asked)
 
     @torch.inference_mode()
     def margins(self, batch: Sequence[Encoded], /, on_done: Callable[[int], None] = quiet) -> Margins:
