@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, exp, lgamma, log
 
 import numpy as np
@@ -84,9 +85,10 @@ class Subsets:
 
     @classmethod
     def draw(cls, pool: int, sizes: Sequence[int], draws: int, seed: int) -> Subsets:
-        """Nested: the n first of a random order. All candidates are one subset, which is drawn once."""
+        """Nested: the n first of a random order. Single candidates, and all together, are few subsets: each is drawn once."""
         ranks = np.random.default_rng(seed).random((draws, pool)).argsort(axis=1).argsort(axis=1)
-        return cls({n: (ranks < n).astype(np.float64) if n < pool else np.ones((1, pool)) for n in sizes})
+        whole = {1: np.eye(pool), pool: np.ones((1, pool))}
+        return cls({n: whole[n] if n in whole else (ranks < n).astype(np.float64) for n in sizes})
 
 
 def weighted_vote(weights: Sequence[float], groups: Ints, right: Floats, subsets: Subsets, n: int) -> float:
@@ -136,8 +138,9 @@ def _beaten(others: Sequence[int], votes: int, n: int, chance: float) -> Floats:
     return found
 
 
+@lru_cache(maxsize=4096)  # the same few are asked for by every answer and every number of votes
 def _binomial(size: int, chance: float) -> Floats:
-    """[size + 1], by logarithms: the coefficients of a pool of thousands overflow."""
+    """[size + 1], to read only; by logarithms: the coefficients of a pool of thousands overflow."""
     logs = [
         lgamma(size + 1) - lgamma(k + 1) - lgamma(size - k + 1) + k * log(chance) + (size - k) * log(1 - chance)
         for k in range(size + 1)

@@ -106,6 +106,12 @@ def test_the_vote_over_subsets_comes_near_their_average() -> None:
     assert weighted_vote([0.7] * 5, groups, right, subsets, 3) == pytest.approx(majority([2, 1, 2], 3)[0], abs=0.01)
 
 
+def test_a_vote_of_one_is_exact() -> None:
+    groups, right = np.array([0, 0, 1, 2, 2]), np.array([1.0, 0.0, 0.0])
+    subsets = Subsets.draw(5, [1], draws=3, seed=0)
+    assert weighted_vote([0.2, 0.0, 0.45, 0.9, 0.1], groups, right, subsets, 1) == pytest.approx(2 / 5)
+
+
 def test_the_draws_are_nested_and_the_same_for_a_seed() -> None:
     one, other = (Subsets.draw(6, [2, 4], draws=9, seed=5) for _ in range(2))
     assert all((one.chosen[n] == other.chosen[n]).all() for n in (2, 4))

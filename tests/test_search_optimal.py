@@ -62,3 +62,16 @@ def test_ties_go_to_fewer_tokens_and_then_to_the_name() -> None:
 def test_equal_difficulties_are_in_one_bin() -> None:
     assert quantile_bins(arrays(0.5, 0.5, 0.5, 0.5), 4).tolist() == [0, 0, 0, 0]
     assert quantile_bins(np.arange(10.0), 5).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_bins_of_one_question_are_spread_over_both_folds() -> None:
+    """Five questions in five bins: each is answered by what the other fold found best, and none by its own result."""
+    right = {"a": arrays(1, 0, 1, 0, 1), "b": arrays(0, 1, 0, 1, 0)}
+    found = compute_optimal(right, {"a": np.full(5, 1.0), "b": np.full(5, 2.0)}, np.arange(5.0), budget=5, bins=5)
+    assert [(each.fold, each.bin) for each in found.choices] == [(0, 0), (0, 2), (0, 4), (1, 1), (1, 3)]
+    assert found.right.tolist() == [0.0] * 5
+
+
+def test_a_lone_question_is_answered_the_cheapest_way() -> None:
+    right, tokens = {"a": arrays(1), "b": arrays(0)}, {"a": arrays(9), "b": arrays(2)}
+    assert compute_optimal(right, tokens, arrays(0.5), budget=10).tokens.tolist() == [2.0]

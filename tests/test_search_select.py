@@ -92,6 +92,14 @@ def test_ties_go_to_the_better_score_and_then_to_the_first() -> None:
     assert choose(even, "majority_vote") == 0  # two each: the first
 
 
+def test_the_same_votes_tie_in_any_order() -> None:
+    """Sums of floats depend on their order: .1 + .2 + .3 is not .3 + .2 + .1. Class 0 comes first, so it wins the tie."""
+    ballots = [Ballot(group, odds(value)) for group, value in ((0, 0.1), (0, 0.2), (0, 0.3), (1, 0.3), (1, 0.2), (1, 0.1))]
+    weights = votes(ballots, "prm_last_vote")
+    assert weights[0] == weights[1]
+    assert choose(ballots, "prm_last_vote") == 2
+
+
 def test_scores_near_one_do_not_tie() -> None:
     assert choose([Ballot(0, (50.0,)), Ballot(1, (60.0,))], "prm_last_max") == 1
 
@@ -230,3 +238,10 @@ def test_without_scores_every_selector_is_the_majority() -> None:
     found = expected([0, 0, 1], [(), (), ()], [1.0, 1.0, 0.0], [1, 3], subsets=10, seed=0)
     assert all(found[selector] == found["majority_vote"] for selector in SELECTORS)
     assert found["majority_vote"] == pytest.approx([2 / 3, 1.0])
+
+
+def test_votes_of_one_candidate_are_exact_with_a_few_draws() -> None:
+    for groups, margins, right in CASES:
+        found = expected(groups, margins, right, [1], subsets=2, seed=0)
+        for selector in SELECTORS:
+            assert found[selector] == pytest.approx([brute(groups, margins, right, 1, selector)])

@@ -7,7 +7,7 @@ the right one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from math import comb, fsum
 
 import numpy as np
 
@@ -30,8 +30,9 @@ def expected(
     with an answer has a score, the selectors by score are the majority; where some have one, the others do not count for them.
     """
     pool = len(groups)
-    votes = [_majority(groups, right, n) for n in sizes]
-    found = {PASS: [pass_at(int(sum(right)), pool, n) for n in sizes], MAJORITY: votes}
+    votes = _majorities(groups, right, sizes)
+    hits = sum(group is not None and good > 0 for group, good in zip(groups, right, strict=True))
+    found = {PASS: [pass_at(hits, pool, n) for n in sizes], MAJORITY: votes}
     scored = [bool(row) and group is not None for row, group in zip(margins, groups, strict=True)]
     if not any(scored):
         return found | {selector: votes for selector in SELECTORS if selector != MAJORITY}
@@ -45,14 +46,23 @@ def expected(
     return {selector: found[selector] for selector in (PASS, *SELECTORS)}
 
 
-def _majority(groups: Sequence[int | None], right: Sequence[float], n: int) -> float:
-    """Over how many of the n have an answer (hypergeometric), the majority among those."""
-    pool, valid = len(groups), [group for group in groups if group is not None]
+def _majorities(groups: Sequence[int | None], right: Sequence[float], sizes: Sequence[int]) -> list[float]:
+    """For each n, over how many of the n have an answer (hypergeometric), the majority among those."""
+    valid = [group for group in groups if group is not None]
     classes = sorted(set(valid))
-    sizes = [valid.count(group) for group in classes]
-    rights = _rights(groups, right, classes)
-    ways = [(k, comb(len(valid), k) * comb(pool - len(valid), n - k)) for k in range(1, min(n, len(valid)) + 1)]
-    return sum(way / comb(pool, n) * float(majority(sizes, k) @ rights) for k, way in ways if way)
+    counts, rights = [valid.count(group) for group in classes], _rights(groups, right, classes)
+    among = {k: float(majority(counts, k) @ rights) for k in _answered(len(valid), len(groups), sizes)}
+    return [fsum(_chance(k, len(valid), len(groups), n) * value for k, value in among.items()) for n in sizes]
+
+
+def _answered(valid: int, pool: int, sizes: Sequence[int]) -> list[int]:
+    """How many of a subset can have an answer: at least one, and all but those that have none."""
+    return sorted({k for n in sizes for k in range(max(1, n - (pool - valid)), min(n, valid) + 1)})
+
+
+def _chance(k: int, valid: int, pool: int, n: int) -> float:
+    """The hypergeometric probability that k of n candidates have an answer, as `valid` of the pool do."""
+    return comb(valid, k) * comb(pool - valid, n - k) / comb(pool, n) if k <= n else 0.0
 
 
 def _rights(groups: Sequence[int | None], right: Sequence[float], classes: Sequence[int]) -> Floats:

@@ -59,7 +59,8 @@ def compute_optimal(
             here = (fold_of == fold) & (bin_of == each)
             if not here.any():
                 continue
-            name = best_way(right, tokens, _evidence(fold_of, bin_of, fold, each), budget)
+            evidence = _evidence(fold_of, bin_of, fold, each)
+            name = best_way(right, tokens, evidence, budget) if evidence.any() else _cheapest(tokens)
             found_right[here], found_tokens[here] = right[name][here], tokens[name][here]
             choices.append(Choice(fold, each, name))
     return Optimal(found_right, found_tokens if probe is None else found_tokens + probe, tuple(choices))
@@ -68,8 +69,15 @@ def compute_optimal(
 def best_way(right: Mapping[str, Floats], tokens: Mapping[str, Floats], among: NDArray[np.bool_], budget: float) -> str:
     """The most accurate affordable way among these questions."""
     costs = {name: float(each[among].mean()) for name, each in tokens.items()}
-    affordable = [name for name, cost in costs.items() if cost <= budget] or [min(costs, key=lambda name: (costs[name], name))]
+    affordable = [name for name, cost in costs.items() if cost <= budget]
+    if not affordable:
+        return min(costs, key=lambda name: (costs[name], name))
     return min(affordable, key=lambda name: (-float(right[name][among].mean()), costs[name], name))
+
+
+def _cheapest(tokens: Mapping[str, Floats]) -> str:
+    """For a lone question, of which no other can tell what is right."""
+    return min(tokens, key=lambda name: (float(tokens[name].mean()), name))
 
 
 def quantile_bins(values: Floats, bins: int) -> Ints:
@@ -84,19 +92,16 @@ def quantile_bins(values: Floats, bins: int) -> Ints:
 
 
 def _folds(bin_of: Ints, seed: int) -> Ints:
-    """Halves of every bin, by a seeded permutation."""
+    """Halves of every bin, by a seeded permutation. Odd bins give their odd one to the folds in turn."""
     draw = np.random.default_rng(seed)
+    members = [draw.permutation(np.flatnonzero(bin_of == each)) for each in np.unique(bin_of)]
     folds = np.zeros(len(bin_of), np.int64)
-    for each in np.unique(bin_of):
-        members = draw.permutation(np.flatnonzero(bin_of == each))
-        folds[members] = np.arange(len(members)) % FOLDS
+    folds[np.concatenate(members)] = np.arange(len(bin_of)) % FOLDS
     return folds
 
 
 def _evidence(fold_of: Ints, bin_of: Ints, fold: int, each: int) -> NDArray[np.bool_]:
-    """The same bin of the other fold; all of that fold where it has none there."""
+    """The same bin of the other fold; all of that fold where it has none there. Never a question of this fold."""
     other = fold_of != fold
     same: NDArray[np.bool_] = other & (bin_of == each)
-    if same.any():
-        return same
-    return other if other.any() else np.ones(len(fold_of), np.bool_)
+    return same if same.any() else other

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from openr_data.aggregate import AGGREGATES, RANKINGS, sigmoid
 from openr_data.errors import UsageError
@@ -89,10 +90,11 @@ def _rank(ballot: Ballot, aggregation: str | None) -> tuple[bool, float]:
 
 
 def _sums(pairs: Sequence[tuple[int | None, float]]) -> dict[int, float]:
-    found: dict[int, float] = {}
+    """Correctly rounded, so that the same votes tie in whatever order they come."""
+    found: dict[int, list[float]] = {}
     for group, weight in pairs:
-        found[group or 0] = found.get(group or 0, 0.0) + weight
-    return found
+        found.setdefault(group or 0, []).append(weight)
+    return {group: fsum(weights) for group, weights in found.items()}
 
 
 def _first(ballots: Sequence[Ballot], place: int) -> int:

@@ -13,6 +13,7 @@ from openr_data.graders import MathGrader
 from openr_data.pipelines.prm.evaluation.config import EVERYTHING, EvaluationConfig
 from openr_data.pipelines.prm.evaluation.steps import Wanted
 from openr_data.problems.digests import normal_question
+from openr_data.search.grouping import group_answers
 from openr_data.store.read import ItemRecords, RunReader
 from openr_data.tasks import concurrently
 from openr_data.types import Solution
@@ -87,11 +88,8 @@ async def _grouped(pools: Sequence[Pool]) -> list[Pool]:
 
 async def equal_answers(answers: Sequence[str], grader: MathGrader) -> list[int]:
     """Each answer's number: that of the first answer that it is equal to, as answers are graded, without the reference answer."""
-    heads: list[str] = []
-    known: dict[str, int] = {}
-    for answer in answers:
-        if answer not in known:
-            same = [number for number, head in enumerate(heads) if (await grader.grade_answer(answer, head)).outcome == "right"]
-            known[answer] = same[0] if same else len(heads)
-            heads += [] if same else [answer]
-    return [known[answer] for answer in answers]
+
+    async def equal(first: str, second: str) -> bool:
+        return (await grader.grade_answer(first, second)).outcome == "right"
+
+    return [number for number in await group_answers(answers, equal) if number is not None]
