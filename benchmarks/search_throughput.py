@@ -1,8 +1,10 @@
 """Tokens per second of searches against the raw engine, in one run: `python benchmarks/search_throughput.py --questions 256`.
 
-Every schedule does the same questions on the same engine: the raw engine samples whole solutions, 64 questions in flight; each
-strategy then runs with 64 questions in flight, and with one at a time (fewer questions, as it is slow). Repeats are interleaved;
-the median is shown. `--prm` scores in the same process. A journal in a temporary folder records every sample, as in a run.
+Every schedule does the same questions on the same engine. `raw`: the engine samples whole solutions, 64 questions in flight. Each
+strategy then runs with 64 questions in flight; the requests that it made are given to the engine all at once, without a search,
+a score or a journal (`same requests`); and it runs with one question at a time (fewer questions, as it is slow). Repeats are
+interleaved; the median is shown. `--prm` scores in the same process. A journal in a temporary folder records every sample, as in
+a run.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from openr_data.engines import EngineLimits, EngineSpec, LoadedEngine
+from openr_data.engines.base import Around
 from openr_data.engines.open import open_engine
 from openr_data.graders import states_answer
 from openr_data.pipelines.evaluating.memo import ScoreMemo
@@ -26,14 +29,14 @@ from openr_data.pipelines.recording import RecordingEngine
 from openr_data.pipelines.runner import run_each
 from openr_data.pipelines.scheduler import Gate
 from openr_data.prm.score.base import ScorerSpec
-from openr_data.prm.score.open import open_scorer
+from openr_data.prm.score.open import open_growing
 from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.problems import ProblemSource, Reject, read_problems
 from openr_data.search.config import SearchConfig
 from openr_data.search.explorer import Resources
 from openr_data.search.run import search
 from openr_data.store.journal import Journal
-from openr_data.types import Problem, Sampling
+from openr_data.types import Completion, Problem, Sampling, Steps
 
 STRATEGIES = ("best_of_n", "beam", "dvts", "mcts")
 Job = Callable[[int, Problem], Awaitable[int]]
@@ -51,6 +54,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--template", default="auto")
     parser.add_argument("--prm", default="builtin")
     parser.add_argument("--prm-backend", default="transformers")
+    parser.add_argument("--prm-dtype", default="auto")
     parser.add_argument("--problems", default="builtin")
     parser.add_argument("--difficulty", type=int, default=12)
     parser.add_argument("--questions", type=int, default=256)
@@ -70,16 +74,18 @@ async def _measure(o: argparse.Namespace) -> dict[str, object]:
     sampling = Sampling(1.0, o.max_tokens, 0)
     rates: dict[str, list[float]] = {}
     async with open_engine(EngineSpec(o.engine, o.model, template=o.template), EngineLimits(slots=o.slots)) as engine:
-        scorer = open_scorer(ScorerSpec(o.prm, backend=o.prm_backend))
+        scorer = open_growing(ScorerSpec(o.prm, backend=o.prm_backend, dtype=o.prm_dtype))
         await _raw(engine, problems[: o.in_flight], sampling, o)  # warm up
         for repeat in range(o.repeats):
             rates.setdefault("raw", []).append(await _raw(engine, problems, sampling, o))
             for name in o.strategies:
                 config = SearchConfig(name, n=o.n)
                 seeded = Sampling(1.0, o.max_tokens, repeat + 1)
-                for kind, some, most in (("", problems, o.in_flight), (" alone", problems[: o.alone], 1)):
-                    rate = await _searched(engine, scorer, some, seeded, config, most)
-                    rates.setdefault(name + kind, []).append(rate)
+                noting = Noting(engine)
+                rates.setdefault(name, []).append(await _searched(noting, scorer, problems, seeded, config, o.in_flight))
+                rates.setdefault(f"{name} same requests", []).append(await _at_once(engine, noting.requests))
+                rate = await _searched(engine, scorer, problems[: o.alone], seeded, config, 1)
+                rates.setdefault(f"{name} alone", []).append(rate)
     return _report(rates, o)
 
 
@@ -91,8 +97,30 @@ def _report(rates: dict[str, list[float]], o: argparse.Namespace) -> dict[str, o
         "in_flight": o.in_flight,
         "tokens_per_second": {name: [round(rate) for rate in each] for name, each in rates.items()},
         "of_raw": {name: round(middle[name] / middle["raw"], 3) for name in o.strategies},
+        "of_same_requests": {name: round(middle[name] / middle[f"{name} same requests"], 3) for name in o.strategies},
         "times_one_at_a_time": {name: round(middle[name] / middle[f"{name} alone"], 2) for name in o.strategies},
     }
+
+
+class Noting(Around):
+    """An engine that notes what it was asked."""
+
+    def __init__(self, engine: LoadedEngine) -> None:
+        super().__init__(engine)
+        self.requests: list[tuple[str, Steps, int, Sampling]] = []
+
+    async def sample(
+        self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0
+    ) -> Sequence[Completion]:
+        self.requests += [(question, prefix, index, sampling) for index in range(start, start + n)]
+        return await self._engine.sample(question, prefix, n=n, sampling=sampling, start=start)
+
+
+async def _at_once(engine: LoadedEngine, requests: Sequence[tuple[str, Steps, int, Sampling]]) -> float:
+    began = time.perf_counter()
+    calls = [engine.sample(question, prefix, n=1, sampling=how, start=index) for question, prefix, index, how in requests]
+    tokens = sum(each.token_count for drawn in await asyncio.gather(*calls) for each in drawn)
+    return tokens / (time.perf_counter() - began)
 
 
 async def _raw(engine: LoadedEngine, problems: Sequence[Problem], sampling: Sampling, o: argparse.Namespace) -> float:
