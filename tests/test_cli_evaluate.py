@@ -126,7 +126,7 @@ def test_solve_shows_the_steps_and_the_bill(monkeypatch: pytest.MonkeyPatch, cap
     assert command(monkeypatch, "solve", CHAIN) == 0
     shown = capsys.readouterr().out
     assert "The answer is 193" in shown
-    assert "prm_min_vote" in shown
+    assert "prm_mean_vote" in shown
     assert "tokens generated" in shown
 
 

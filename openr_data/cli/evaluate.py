@@ -46,7 +46,7 @@ def evaluate(
             help="How the answer is chosen, in tables and figure (repeatable; all are in the summary): majority_vote or "
             "prm_{min,last,prod,mean}_{max,vote}.",
             rich_help_panel="Report",
-            show_default="prm_last_vote",
+            show_default="prm_mean_vote",
         ),
     ] = None,
     draws: Annotated[int, typer.Option("--draws", min=100, help="Of the bootstrap.", rich_help_panel="Report")] = 2000,
@@ -89,7 +89,7 @@ def evaluate(
         format=running.format,
         engines={SUMMARISER: second} if second else {},
     ).checked()
-    shown = ReportConfig(tuple(selector or ("prm_last_vote",)), draws, seed=sampling.seed).checked()
+    shown = ReportConfig(tuple(selector or ("prm_mean_vote",)), draws, seed=sampling.seed).checked()
     stage = evaluate_stage(config, scorer)
     if dry_run:
         from openr_data.pipelines.dry_run import preview

@@ -38,7 +38,7 @@ def solve(
         str,
         typer.Option(
             "--selector",
-            help="How the answer is chosen: majority_vote or prm_{min,last,prod,mean}_{max,vote}. Default: prm_min_vote with a "
+            help="How the answer is chosen: majority_vote or prm_{min,last,prod,mean}_{max,vote}. Default: prm_mean_vote with a "
             "--prm, else majority_vote.",
             rich_help_panel="Search",
         ),
@@ -62,7 +62,7 @@ def solve(
     from openr_data.search.config import GUIDED
 
     scorer = prm.spec() or (None if engine.chosen else ScorerSpec("builtin"))
-    chosen = selector or ("prm_min_vote" if scorer else "majority_vote")
+    chosen = selector or ("prm_mean_vote" if scorer else "majority_vote")
     ReportConfig((chosen,)).checked()
     if scorer is None and chosen != "majority_vote":
         raise UsageError(f"--selector {chosen} needs the scores of a process reward model: name one with --prm")

@@ -27,7 +27,7 @@ class SearchOptions:
     width: Annotated[int, _number("--width", "Continuations of a prefix (beam, dvts, mcts).", min=1)] = 4
     depth: Annotated[int, _number("--depth", "Most steps of a solution.", min=1)] = 64
     step_tokens: Annotated[int, _number("--step-tokens", "Most tokens of a step (0: as the solution).", min=0)] = 0
-    rank_by: Annotated[str, _number("--rank-by", "How scores of a prefix are aggregated: last, min, product or mean.")] = "last"
+    rank_by: Annotated[str, _number("--rank-by", "How scores of a prefix are aggregated: min, last, product or mean.")] = "min"
     refill: Annotated[
         str, _number("--refill", "Places of finished beams: none (fewer samples) or copy (as many from the others).")
     ] = "none"

@@ -23,7 +23,7 @@ class ReportConfig:
     guided searches first. `draws` are of the bootstrap and `subsets` of weighted votes.
     """
 
-    selectors: tuple[str, ...] = ("prm_last_vote",)
+    selectors: tuple[str, ...] = ("prm_mean_vote",)
     draws: int = DRAWS
     subsets: int = SUBSETS
     seed: int = 0
