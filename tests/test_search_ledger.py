@@ -121,7 +121,8 @@ def test_without_a_cap_there_is_no_share() -> None:
 
 def test_parts_share_the_cap() -> None:
     assert [part.cap for part in Ledger(10).split(4)] == [3, 3, 2, 2]
-    assert [part.cap for part in Ledger().split(2)] == [0, 0]
+    assert [part.cap for part in Ledger(10, reserve=4).split(4)] == [2, 2, 1, 1]
+    assert [part.cap for part in Ledger().split(2)] == [None, None]
 
 
 def test_bills_add_up() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from search_cases import LINES, SAMPLING, Judge, Policy, final, odds, run, step, texts
+from search_cases import LINES, SAMPLING, Judge, Policy, Scores, final, odds, run, step, texts
 
-from openr_data.errors import UsageError
+from openr_data.errors import EngineError, UsageError
 from openr_data.search.base import Found
 from openr_data.search.config import CUE, SearchConfig
 from openr_data.search.explorer import Resources
@@ -242,6 +242,36 @@ def test_where_the_engine_does_not_say_it_the_step_says_whether_it_is_the_last()
     use = Resources(policy, LINES, SAMPLING, Judge({"a": 0.5, "so 4": 0.5}), lambda text: "so" in text)
     found = asyncio.run(search("Q", use, SearchConfig("dvts", n=1, width=1)))
     assert [(path.steps, path.end) for path in found.candidates] == [(("a", "so 4"), "finished")]
+
+
+def test_a_whole_solution_ends_whatever_the_engine_says_of_its_stop() -> None:
+    """A server that does not say why it stopped, and a stop string of the template: both are ends of a solution."""
+    for ended in (None, False):
+        found = run(Policy({"": [step("x\nso on", ended=ended)]}), None, "best_of_n", n=1)
+        assert [path.end for path in found.candidates] == ["finished"]
+
+
+def test_a_path_whose_continuations_are_lost_is_kept_as_far_as_it_came() -> None:
+    table = {"": [step("a")], "a\n": [Completion("", 3, "error", 0, 0)]}
+    for strategy in ("beam", "dvts", "mcts"):
+        found = run(Policy(table), Judge({"a": 0.5}), strategy, n=1, width=1)
+        assert [(path.steps, path.end) for path in found.candidates] == [(("a",), "cut")]
+        assert (found.lost, found.bill.generated, found.bill.discarded) == (1, 5, 3)
+
+
+def test_scores_that_are_not_of_the_steps_are_an_error() -> None:
+    async def confused(question: str, prefixes: object, /) -> list[Scores]:
+        return [Scores((1.0, 2.0))]
+
+    use = Resources(Policy(TREE), LINES, SAMPLING, confused)
+    with pytest.raises(EngineError, match="2 scores for 1 steps"):
+        asyncio.run(search("Q", use, SearchConfig("dvts", n=1, width=1)))
+
+
+def test_a_cap_for_less_than_a_token_each_serves_the_first_sample() -> None:
+    found = run(Policy({"": [final("abcdef", 6)]}), None, "best_of_n", n=8, cap=5)
+    assert [(path.steps, path.end, path.tokens) for path in found.candidates] == [(("abcde",), "cut", 5)]
+    assert found.stopped == "budget"
 
 
 def test_a_blank_line_is_no_end_and_two_are() -> None:

@@ -55,6 +55,11 @@ class Path:
     forced: str = ""
     summary: str | None = None
 
+    @property
+    def blank(self) -> bool:
+        """Nothing was written yet: no step, or the blank lines before the first one."""
+        return not any(step.strip() for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -88,8 +88,13 @@ class SearchConfig:
         return self
 
     @property
+    def reserve(self) -> int:
+        """Tokens of the cap that are kept for a forced answer."""
+        return self.answer_tokens if self.force or self.strategy == "forcing" else 0
+
+    @property
     def _least(self) -> int:
-        return self.answer_tokens + 1 if self.force or self.strategy == "forcing" else 1
+        return self.reserve + 1
 
     @property
     def revision_chains(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 
@@ -9,9 +10,10 @@ from dataclasses import dataclass, fields
 class Bill:
     """Tokens of one question. `generated` is everything that the policy wrote, as its engine counts it.
 
-    Of these, `forced` continue a text that was put into its mouth (budget forcing), and `discarded` are in no candidate: pruned
-    branches, copies of a step that was drawn before, samples that were lost. `prm` were read by the process reward model and
-    `summary` written by the summariser: they are in no other number.
+    Of these, `forced` are answers behind a cue that was put into its mouth (budget forcing), and `discarded` are in no candidate:
+    pruned branches, copies of a step that was drawn before, samples that were lost. `prm` are in the prefixes that the process
+    reward model was asked about (it may know some of them) and `summary` were written by the summariser: both are in no other
+    number.
     """
 
     generated: int = 0
@@ -26,7 +28,7 @@ class Bill:
 
 
 class Ledger:
-    """Counts, and says how many tokens the next samples may have. `cap` of 0: no cap. `reserve` is kept for a forced answer.
+    """Counts, and says how many tokens the next samples may have. `cap` of `None`: no cap. `reserve` is kept for forced answers.
 
     The cap holds whatever the samples do: a batch shares what is left, and the next one is asked for when it has ended.
 
@@ -37,15 +39,15 @@ class Ledger:
     (12, 70)
     """
 
-    def __init__(self, cap: int = 0, reserve: int = 0) -> None:
+    def __init__(self, cap: int | None = None, reserve: int = 0) -> None:
         self.cap = cap
-        self.reserve = min(reserve, cap)
+        self.reserve = 0 if cap is None else min(reserve, cap)
         self.generated = self.forced = self.prm = self.summary = self.requests = 0
 
     @property
     def left(self) -> int | None:
         """`None` without a cap."""
-        return self.cap - self.generated if self.cap else None
+        return None if self.cap is None else self.cap - self.generated
 
     def share(self, samples: int, *, forced: bool = False) -> int | None:
         """The most tokens that each of so many samples may have; 0 or less where there are none left, `None` without a cap."""
@@ -63,6 +65,17 @@ class Ledger:
         return Bill(self.generated, self.generated - kept, self.forced, self.prm, self.summary, self.requests)
 
     def split(self, parts: int) -> list[Ledger]:
-        """Ledgers for independent parts of a search, which share the cap; `join` them when they are done."""
-        caps = [0] * parts if not self.cap else [self.cap // parts + (part < self.cap % parts) for part in range(parts)]
-        return [Ledger(cap, self.reserve) for cap in caps]
+        """Ledgers for independent parts of a search, which share what is left beside the reserve; `join` them at the end."""
+        free = self.share(1)
+        if free is None:
+            return [Ledger() for _ in range(parts)]
+        return [Ledger(max(0, free) // parts + (part < max(0, free) % parts)) for part in range(parts)]
+
+    def join(self, parts: Iterable[Ledger]) -> None:
+        """Adds what the parts were charged."""
+        for part in parts:
+            self.generated += part.generated
+            self.forced += part.forced
+            self.prm += part.prm
+            self.summary += part.summary
+            self.requests += part.requests

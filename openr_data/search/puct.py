@@ -29,14 +29,16 @@ def uct(value: float, visits: int, parent: int, c: float = 2.0) -> float:
 
 
 def priors(logprobs: Sequence[float | None], tokens: Sequence[int]) -> list[float]:
-    """exp(mean log-probability of a token) of each sibling, normalised to 1: no softmax. Equal ones where the engine tells none.
+    """exp(mean log-probability of a token) of each sibling, normalised to 1: no softmax. Equal ones where the engine tells none,
+    or where all of them underflow.
 
     >>> priors([-2.0, -2.0], [1, 2])  # e^-2 and e^-1
     [0.2689414213699951, 0.7310585786300049]
     >>> priors([None, -1.0], [1, 1])
     [0.5, 0.5]
     """
-    if any(each is None for each in logprobs):
-        return [1 / len(logprobs)] * len(logprobs)
-    likely = [exp((each or 0.0) / max(1, count)) for each, count in zip(logprobs, tokens, strict=True)]
-    return [each / sum(likely) for each in likely]
+    likely = [0.0 if each is None else exp(each / max(1, count)) for each, count in zip(logprobs, tokens, strict=True)]
+    total = sum(likely)
+    if None in logprobs or not total:
+        return [1 / len(likely) for _ in likely]
+    return [each / total for each in likely]

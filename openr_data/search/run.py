@@ -38,7 +38,7 @@ async def search(question: str, use: Resources, config: SearchConfig, summariser
     if config.strategy in GUIDED and use.scorer is None:
         raise UsageError(f"--strategy {config.strategy} is guided by a process reward model: name one with --prm")
     x = Explorer(question, use, config)
-    paths = [replace(path, end=path.end or "cut") for path in await RUNNERS[config.strategy](x)]
+    paths = [path if path.end == "finished" else replace(path, end="cut") for path in await RUNNERS[config.strategy](x)]
     if config.force and config.strategy != "forcing":
         paths = await x.scored(await answered(x, paths))
     if summariser is not None:

@@ -14,7 +14,8 @@ ABOVE = -1
 
 @dataclass(slots=True)
 class Node:
-    """`steps` are what it adds to its parent: one step, or as many as were sampled at once.
+    """`steps` are what it adds to its parent: one step, or as many as were sampled at once. A last step of the parent that was
+    itself continued (by a blank line, by forced words) is repeated as it is now, where nothing else was added.
 
     `copies` equal samples were drawn, all of whose tokens were paid: `tokens` of the first, `spent` of all. `margin` is the score
     of its last step. `visits`, `value` (the mean or maximum of what was backed up) and `prior` are those of a tree search.

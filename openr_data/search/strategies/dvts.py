@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from openr_data.search.base import Path
 from openr_data.search.explorer import Explorer, Want
-from openr_data.search.ledger import Ledger
 from openr_data.search.tree import grafted
 from openr_data.tasks import concurrently
 
@@ -40,13 +39,8 @@ async def _follow(x: Explorer, start: int) -> list[Path]:
 def _joined(x: Explorer, parts: list[Explorer], found: list[list[Path]]) -> list[Path]:
     """The parts' trees under one root, their paths moved along, and their bills added up."""
     x.tree.nodes, moves = grafted(part.tree.nodes for part in parts)
+    x.ledger.join(part.ledger for part in parts)
     for part in parts:
-        _add(x.ledger, part.ledger)
         x.lost += part.lost
         x.stopped = x.stopped or part.stopped
     return [replace(path, node=path.node + move) for paths, move in zip(found, moves, strict=True) for path in paths]
-
-
-def _add(whole: Ledger, part: Ledger) -> None:
-    for name in ("generated", "forced", "prm", "summary", "requests"):
-        setattr(whole, name, getattr(whole, name) + getattr(part, name))

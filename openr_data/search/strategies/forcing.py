@@ -19,7 +19,7 @@ async def forcing(x: Explorer) -> list[Path]:
     """
     stop = (*x.use.sampling.stop, x.config.think_end) if x.config.think_end else x.use.sampling.stop
     thinking = replace(x.use.sampling, stop=stop)
-    (thoughts,) = await x.solutions([Want(x.root, x.config.n)], thinking)
+    (thoughts,) = await x.solutions([Want(x.root, x.config.n)], thinking, goes_on=bool(x.config.think_end))
     for _ in range(x.config.waits if x.config.min_tokens else 0):
         thoughts = await _longer(x, thoughts, thinking)
     return await x.scored(await answered(x, thoughts))
@@ -64,7 +64,7 @@ async def _longer(x: Explorer, thoughts: Sequence[Path], sampling: Sampling) -> 
     word = x.use.steps.separator + x.config.wait
     due = [n for n, path in enumerate(thoughts) if path.steps and path.end != "cut" and path.tokens < x.config.min_tokens]
     begun = [replace(thoughts[n], steps=_with(thoughts[n].steps, word), forced=thoughts[n].forced + word) for n in due]
-    found = await x.solutions([Want(path, 1) for path in begun], sampling)
+    found = await x.solutions([Want(path, 1) for path in begun], sampling, goes_on=bool(x.config.think_end))
     longer = {n: paths[0] for n, paths in zip(due, found, strict=True) if paths}
     return [longer.get(n, path) for n, path in enumerate(thoughts)]
 
