@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from openr_data.data_cards.figures import STYLE
+from openr_data.data_cards.scaling_axes import scale
+from openr_data.data_cards.scaling_labels import name_lines
+from openr_data.data_cards.scaling_lines import Look, draw_curve, looks_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.figure import SubFigure
 
 Role = Literal["strategy", "baseline", "bound"]
-Look = Mapping[str, Any]
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
-"""Okabe and Ito's, which those who see few colours tell apart, and one more."""
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_INK, _GREY = "#222222", "#777777"
 _DOTS = 200
-_WIDTH, _HEIGHT, _PANEL = 7.2, 4.3, 2.3
+_WIDTH, _HEIGHT, _PANEL = 7.2, 4.4, 2.1
 _COLUMNS = 3
-_NAMED = 8
-"""More lines than these are told apart by a legend and not by names at their ends."""
+_AXIS = "mean generated tokens per question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,130 +47,73 @@ class ScalingCurve:
     role: Role = "strategy"
 
 
+Panels = Mapping[str, Sequence[ScalingCurve]]
+
+
 def save_scaling(
-    stem: Path,
-    curves: Sequence[ScalingCurve],
-    *,
-    title: str,
-    questions: int,
-    panels: Mapping[str, Sequence[ScalingCurve]] | None = None,
+    stem: Path, curves: Sequence[ScalingCurve], *, title: str, questions: int, panels: Panels | None = None
 ) -> tuple[Path, Path]:
-    """`stem`.png and `stem`.svg. The same numbers give the same bytes."""
-    png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
+    """`stem`.png (200 dots an inch) and `stem`.svg of `scaling_figure`. The same numbers give the same bytes."""
+    png, svg = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
+    canvas = scaling_figure(curves, title=title, questions=questions, panels=panels)
     with _style():
-        canvas = _drawn(curves, title, questions, panels or {})
         canvas.savefig(png, format="png", backend="agg", dpi=_DOTS, metadata={"Software": None})
         canvas.savefig(svg, format="svg", backend="svg", metadata={"Date": None, "Creator": None})
     return png, svg
 
 
-def _drawn(curves: Sequence[ScalingCurve], title: str, questions: int, panels: Mapping[str, Sequence[ScalingCurve]]) -> Canvas:
+def scaling_figure(curves: Sequence[ScalingCurve], *, title: str, questions: int, panels: Panels | None = None) -> Canvas:
+    """Accuracy (%) over tokens (powers of two), a line for each curve with at least a point; below it a small panel for each of
+    `panels`, where a curve looks as its namesake above. Bands and whiskers are the intervals of the points.
+
+    Raises `ValueError` where no curve has a point.
+    """
     from matplotlib.figure import Figure
 
-    rows = -(-len(panels) // _COLUMNS)
-    canvas = Figure(figsize=(_WIDTH, _HEIGHT + rows * _PANEL), layout="constrained")
-    grid = canvas.add_gridspec(1 + rows, _COLUMNS, height_ratios=[_HEIGHT, *[_PANEL] * rows])
-    axes = canvas.add_subplot(grid[0, :])
-    looks = _looks(curves)
-    _draw(axes, curves, looks)
-    _name(axes, curves, looks)
-    axes.set_title(f"{title}, {questions:,} questions", fontsize=10.5, loc="left")
-    axes.set(xlabel="generated tokens per question (mean)", ylabel="accuracy")
-    for place, (name, lines) in enumerate(panels.items()):
-        panel = canvas.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
-        _draw(panel, lines, looks, small=True)
-        panel.set_title(name, fontsize=9, loc="left")
+    drawn = [curve for curve in curves if curve.points]
+    if not drawn:
+        raise ValueError("a scaling figure needs at least one point")
+    rows = -(-len(panels or {}) // _columns(panels or {}))
+    with _style():
+        canvas = Figure(figsize=(_WIDTH, _HEIGHT + rows * _PANEL), layout="constrained")
+        heights = [_HEIGHT, rows * _PANEL] if panels else [_HEIGHT]
+        parts = canvas.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+        looks = looks_of([*drawn, *(curve for lines in (panels or {}).values() for curve in lines)])
+        if panels:
+            _draw_panels(parts[1], panels, looks)
+        _draw_whole(canvas, parts[0], drawn, looks, f"{title}, {questions:,} question{'s' * (questions != 1)}")
     return canvas
 
 
-def _looks(curves: Sequence[ScalingCurve]) -> dict[str, Look]:
-    """A colour, a marker and a line for each name; strategies beyond the colours are dashed."""
-    found: dict[str, Look] = {}
-    pairs = cycle(zip(_COLOURS, _MARKERS, strict=True))
+def _draw_whole(canvas: Canvas, part: SubFigure, curves: Sequence[ScalingCurve], looks: Mapping[str, Look], title: str) -> None:
+    axes = part.subplots()
     for curve in curves:
-        if curve.role == "bound":
-            found[curve.name] = {"color": _GREY, "linestyle": (0, (4, 2)), "marker": "", "linewidth": 1.4}
-        elif curve.role == "baseline":
-            found[curve.name] = {"color": _INK, "linestyle": "-", "marker": "", "linewidth": 2.0}
-        else:
-            colour, marker = next(pairs)
-            second = sum(look["marker"] != "" for look in found.values()) >= len(_COLOURS)
-            found[curve.name] = {
-                "color": colour, "marker": marker, "linestyle": (0, (1.5, 1.5)) if second else "-", "linewidth": 1.7,
-            }  # fmt: skip
-    return found
+        draw_curve(axes, curve, looks[curve.name], crowd=len(curves))
+    scale(axes, curves)
+    known = any(point.accuracy_low is not None or point.tokens_low is not None for curve in curves for point in curve.points)
+    axes.set_xlabel(_AXIS + "\n(bands and whiskers: 95 % intervals)" * known, fontsize=9.5)
+    axes.set_ylabel("accuracy", fontsize=9.5)
+    axes.set_title(title.replace("$", r"\$"), fontsize=10.5, loc="left")
+    name_lines(canvas, axes, curves, looks)
 
 
-def _draw(axes: Axes, curves: Sequence[ScalingCurve], looks: Mapping[str, Look], *, small: bool = False) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
-
-    axes.set_xscale("log", base=2)
-    for curve in curves:
-        _line(axes, curve, looks.get(curve.name, {"color": _INK, "marker": ""}), small=small)
-    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=4 if small else 12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
-    axes.grid(visible=True, axis="both", color="#e6e6e6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    tokens = [max(1.0, point.tokens) for curve in curves for point in curve.points]
-    axes.set_xlim(min(tokens) / 1.25, max(tokens) * 1.25)  # whiskers do not widen a scale that few of them need
-    if small:
-        axes.tick_params(labelsize=7.5)
+def _draw_panels(part: SubFigure, panels: Panels, looks: Mapping[str, Look]) -> None:
+    """All over the same tokens, each with the accuracies that it needs."""
+    columns, everything = _columns(panels), [curve for lines in panels.values() for curve in lines]
+    grid = part.add_gridspec(-(-len(panels) // columns), columns)
+    for place, (name, lines) in enumerate(panels.items()):
+        axes = part.add_subplot(grid[place // columns, place % columns])
+        for curve in lines:
+            draw_curve(axes, curve, looks[curve.name], crowd=len(lines), small=True)
+        scale(axes, lines, over=everything, small=True)
+        axes.set_title(name.replace("$", r"\$"), fontsize=9, loc="left")
+    part.supxlabel(_AXIS, fontsize=8.5, color=STYLE["axes.labelcolor"])
+    part.supylabel("accuracy", fontsize=8.5, color=STYLE["axes.labelcolor"])
 
 
-def _line(axes: Axes, curve: ScalingCurve, look: Look, *, small: bool) -> None:
-    """The line, its band, and whiskers along both axes where they are wide enough to be seen."""
-    tokens, values = [each.tokens for each in curve.points], [100 * each.accuracy for each in curve.points]
-    size = 3.0 if small else 5.0
-    axes.plot(tokens, values, **{**look, "linewidth": look.get("linewidth", 1.7) * (0.8 if small else 1)}, markersize=size)
-    low, high = _bounds(curve, "accuracy")
-    if low and len(tokens) > 1:
-        band = 0.16 if curve.role == "baseline" else 0.09
-        axes.fill_between(tokens, low, high, color=look["color"], alpha=band, linewidth=0)
-    elif low:
-        whisker = [[values[0] - low[0]], [high[0] - values[0]]]
-        axes.errorbar(tokens, values, yerr=whisker, fmt="none", ecolor=look["color"], elinewidth=1, capsize=2)
-    before, after = _bounds(curve, "tokens", 1.0)
-    if before and not small:
-        sides = [[at - a for at, a in zip(tokens, before, strict=True)], [b - at for at, b in zip(tokens, after, strict=True)]]
-        axes.errorbar(tokens, values, xerr=sides, fmt="none", ecolor=look["color"], elinewidth=0.9, capsize=1.5, alpha=0.8)
-
-
-def _bounds(curve: ScalingCurve, what: str, scale: float = 100.0) -> tuple[list[float], list[float]]:
-    """The ends of the intervals; empty where a point has none."""
-    pairs = [(getattr(each, f"{what}_low"), getattr(each, f"{what}_high")) for each in curve.points]
-    if any(low is None or high is None for low, high in pairs):
-        return [], []
-    return [scale * low for low, _ in pairs], [scale * high for _, high in pairs]
-
-
-def _name(axes: Axes, curves: Sequence[ScalingCurve], looks: Mapping[str, Look]) -> None:
-    """Names at the ends of the lines; in a legend beside them where there are many."""
-    if len(curves) > _NAMED:
-        from matplotlib.lines import Line2D
-
-        handles = [Line2D([], [], **looks[curve.name], markersize=5, label=curve.name) for curve in curves]
-        axes.legend(handles=handles, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-        return
-    from sklearn.isotonic import isotonic_regression
-
-    shown = sorted((100 * curve.points[-1].accuracy, curve.points[-1].tokens, curve.name) for curve in curves)
-    low, high = axes.get_ylim()
-    steps = [number * (high - low) * 0.058 for number in range(len(shown))]
-    free = isotonic_regression([value - step for (value, _, _), step in zip(shown, steps, strict=True)])
-    for at, step, (value, tokens, name) in zip(free, steps, shown, strict=True):
-        axes.annotate(
-            name,
-            xy=(tokens, value),
-            xytext=(1.03, float(at) + step),
-            textcoords=("axes fraction", "data"),
-            color=looks[name]["color"],
-            fontsize=8.5,
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": "#bbbbbb", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)},
-        )
+def _columns(panels: Panels) -> int:
+    """Rows as full as they can be."""
+    return 2 if len(panels) == _COLUMNS + 1 else max(1, min(_COLUMNS, len(panels)))
 
 
 @contextmanager
