@@ -15,7 +15,7 @@ from openr_data.graders import ExactGrader, states_answer
 from openr_data.rl.env import EnvConfig, State, StepEnv, Transition
 from openr_data.rl.gym import GymEnv
 from openr_data.steps import StepFormat
-from openr_data.types import Completion, Problem, Sampling, Steps, Verdict
+from openr_data.types import Completion, FinishReason, Problem, Sampling, Steps, Verdict
 
 LINES = StepFormat("\n")
 SUM = Problem("sum", "2 + 3 + 4?", "9")
@@ -86,6 +86,23 @@ def test_a_completion_says_whether_it_ended() -> None:
     first, last = play(env("prm"), going, done)
     assert (first.terminated, last.terminated) == (False, True)
     assert (first.info["tokens"], last.info["tokens"], last.state.tokens) == (5, 9, 9)
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_a_completion_that_was_cut_goes_on_however_it_ended(reason: FinishReason) -> None:
+    """The model was done, or out of tokens, after later steps that are not in the state."""
+    whole = Completion("2 + 3 = 5\n5 + 4 = 9\nThe answer is 9", 15, reason, 0, 0, ended=True if reason == "stop" else None)
+    first, last = play(env("outcome"), whole, "The answer is 9")
+    assert (first.terminated, first.truncated, first.info["tokens"]) == (False, False, 15)
+    assert first.info["cut"] == "\n5 + 4 = 9\nThe answer is 9"
+    assert (last.terminated, last.reward) == (True, 1.0)
+
+
+def test_a_sample_that_the_engine_gave_up_is_no_step() -> None:
+    first, last = play(env("mixed"), "2 + 3 = 5", Completion("", 0, "error", 0, 0))
+    assert (last.reward, last.terminated, last.truncated) == (0.0, False, True)
+    assert (last.state.steps, last.state.done) == (first.state.steps, True)
+    assert last.info["missing"].startswith("no step")
 
 
 @pytest.mark.parametrize(

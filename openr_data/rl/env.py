@@ -65,7 +65,8 @@ class Transition:
 
 class StepEnv:
     """One solution at a time. `finds_answer` tells whether a step states the final answer: it ends the solution where the action
-    is a text, which does not say whether its author was done.
+    is a text, which does not say whether its author was done, or a completion that was cut. A completion that its engine gave up
+    adds no step and truncates.
 
     Raises `UsageError` where the rewards need a scorer or a grader that is not given, and for a step without a reset.
     """
@@ -98,11 +99,15 @@ class StepEnv:
         problem = self._problem
         if problem is None or self.state.done:
             raise UsageError("the solution is over, or none was begun: reset the environment first")
+        if isinstance(action, Completion) and action.finish_reason == "error":
+            return self._lost()
         text, cut = self._first(action.text if isinstance(action, Completion) else action)
         steps = (*self.state.steps, text)
         tokens = self.state.tokens + (action.token_count if isinstance(action, Completion) else 0)
-        terminated = self._ends(action, text)
-        truncated = not terminated and self._bounded(action, len(steps), tokens)
+        # How a completion ended is true of its last step, which is not this one if it was cut.
+        end = action if isinstance(action, Completion) and not cut else None
+        terminated = self._ends(end, text)
+        truncated = not terminated and self._bounded(end, len(steps), tokens)
         self.state = State(problem.question, steps, tokens, terminated or truncated)
         info: dict[str, Any] = {"step": len(steps) - 1, "tokens": tokens, "cut": cut, "score": None, "missing": ""}
         reward = await self._reward(problem, info, terminated=terminated)
@@ -114,16 +119,24 @@ class StepEnv:
         first = kept[0] if kept else text
         return first, text[len(first) :]
 
-    def _ends(self, action: str | Completion, text: str) -> bool:
-        if isinstance(action, Completion):
-            if action.finish_reason != "stop":
+    def _lost(self) -> Transition:
+        """The engine gave this sample up: there is no step to reward, and the solution cannot go on."""
+        before = self.state
+        self.state = State(before.question, before.steps, before.tokens, done=True)
+        missing = "no step: the engine gave this sample up"
+        info = {"step": len(before.steps), "tokens": before.tokens, "cut": "", "score": None, "missing": missing}
+        return Transition(self.state, 0.0, terminated=False, truncated=True, info=info)
+
+    def _ends(self, end: Completion | None, text: str) -> bool:
+        if end is not None:
+            if end.finish_reason != "stop":
                 return False
-            if action.ended is not None:
-                return action.ended
+            if end.ended is not None:
+                return end.ended
         return self._finds_answer(text)
 
-    def _bounded(self, action: str | Completion, count: int, tokens: int) -> bool:
-        broken = isinstance(action, Completion) and action.finish_reason != "stop"
+    def _bounded(self, end: Completion | None, count: int, tokens: int) -> bool:
+        broken = end is not None and end.finish_reason != "stop"
         return broken or count >= self.config.max_steps or 0 < self.config.max_tokens < tokens
 
     async def _reward(self, problem: Problem, info: dict[str, Any], *, terminated: bool) -> float:
