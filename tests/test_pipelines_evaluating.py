@@ -27,7 +27,7 @@ from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource
 from openr_data.search.config import SearchConfig
 from openr_data.store.read import RunReader
-from openr_data.types import Problem, Sampling
+from openr_data.types import Problem, Sampling, Verdict
 
 PRM = ScorerSpec("builtin")
 SEARCHES = sweep(["greedy", "beam", "dvts", "mcts", "revision", "forcing"], [2, 4], SearchConfig(width=2))
@@ -224,3 +224,20 @@ def test_a_report_needs_questions(tmp_path: Path) -> None:
     empty = replace(reader, manifest=replace(reader.manifest, shards={}))
     with pytest.raises(InputError, match="no question"):
         evaluation_report(empty, ReportConfig())
+
+
+def test_rows_of_a_question_carry_exactly_the_declared_columns() -> None:
+    from openr_data.pipelines.evaluating.judging import Judged
+    from openr_data.pipelines.evaluating.rows import search_tables
+    from openr_data.search.base import Found
+    from openr_data.search.base import Path as Solved
+    from openr_data.search.ledger import Bill
+    from openr_data.search.tree import Node
+    from openr_data.store.schemas import TABLES
+
+    found = Found((), (Node(-1, ()),), Bill())
+    judged = [Judged(Solved(("a",), end="finished"), Verdict("right", "exact", "1"), 0)]
+    made = search_tables(Problem("p", "q", "a"), [(SearchConfig(), found, judged)])
+    for name, rows in made.items():
+        assert all({"item", *row} == set(TABLES[name].names) for row in rows)
+    assert set(made) == {"searches", "candidates", "branches", "problems"}

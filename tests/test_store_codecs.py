@@ -218,6 +218,6 @@ def test_rows_of_an_item_carry_exactly_the_declared_columns() -> None:
     tables = codecs.labeling_tables(problem, Labeling("p", (labeled,), (node,), "too easy")) | codecs.generation_tables(
         problem, [solution]
     )
-    assert set(tables) == set(TABLES)
+    assert set(tables) == set(TABLES) - {"searches", "candidates", "branches"}  # those are of `evaluate`
     for name, rows in tables.items():
         assert [set(row) for row in rows] == [{*TABLES[name].names} - {"item"}]

@@ -67,7 +67,8 @@ def _chance(k: int, valid: int, pool: int, n: int) -> float:
 
 def _rights(groups: Sequence[int | None], right: Sequence[float], classes: Sequence[int]) -> Floats:
     """How right each class is: equal answers can have different verdicts where a grader could not decide."""
-    return np.array([np.mean([good for group, good in zip(groups, right, strict=True) if group == each]) for each in classes])
+    own = [[good for group, good in zip(groups, right, strict=True) if group == each] for each in classes]
+    return np.array([sum(goods) / len(goods) for goods in own])
 
 
 def _ranks(margins: Margins, scored: Sequence[bool], aggregation: str) -> list[float]:

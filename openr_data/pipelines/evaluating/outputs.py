@@ -81,13 +81,14 @@ def _points(line: Sequence[Point]) -> tuple[ScalingPoint, ...]:
 
 
 def _write_points(report: EvaluationReport, path: Path) -> None:
-    import pyarrow as pa
     from pyarrow import feather
 
-    feather.write_feather(_table(report, pa), path, compression="uncompressed")
+    feather.write_feather(_table(report), path, compression="uncompressed")
 
 
-def _table(report: EvaluationReport, pa: pa) -> pa.Table:
+def _table(report: EvaluationReport) -> pa.Table:
+    import pyarrow as pa
+
     rows = [
         {
             "strategy": each.way.strategy,
