@@ -77,6 +77,15 @@ def majority(sizes: Sequence[int], n: int) -> Floats:
     return np.array([by_size[size] for size in sizes])
 
 
+def powers_of_two(largest: int) -> tuple[int, ...]:
+    """1, 2, 4, ... and the largest itself.
+
+    >>> powers_of_two(12), powers_of_two(1)
+    ((1, 2, 4, 8, 12), (1,))
+    """
+    return (*(2**power for power in range(largest.bit_length()) if 2**power < largest), largest)
+
+
 @dataclass(frozen=True, slots=True)
 class Subsets:
     """The same random subsets for every way of choosing: row d of `chosen[n]` marks the n candidates of draw d, [draws, N]."""

@@ -14,6 +14,7 @@ from statistics_runs import write_labels
 
 from openr_data.aggregate import AGGREGATES
 from openr_data.errors import InputError
+from openr_data.order_statistics import powers_of_two
 from openr_data.pipelines.prm.evaluation.best_of_n import (
     MAJORITY,
     PASS,
@@ -23,7 +24,6 @@ from openr_data.pipelines.prm.evaluation.best_of_n import (
     accuracies,
     chosen_by,
     evaluate_best_of_n,
-    powers_of_two,
 )
 from openr_data.pipelines.prm.evaluation.candidates import Pool, read_pools, why_not
 from openr_data.pipelines.prm.evaluation.config import EvaluationConfig

@@ -9,6 +9,7 @@ from rich.text import Text
 from openr_data.cli.console import plain
 from openr_data.types import NO_ERROR, LabeledSolution, Node, Problem, Solution
 
+_GOOD, _DOUBTFUL = 0.75, 0.4
 _VERDICT = {"right": "green", "wrong": "red", "unknown": "yellow"}
 
 
@@ -120,3 +121,10 @@ def verdict(solution: Solution) -> Text:
 def visible(text: str, style: str = "") -> Text:
     """Text of a model or a file: control characters (a terminal would obey them) become visible, no markup is read."""
     return Text(plain(text), style=style)
+
+
+def colour(value: float | None) -> str:
+    """Of a step by the probability that it is good; none where that is not known."""
+    if value is None:
+        return ""
+    return "green" if value >= _GOOD else "yellow" if value >= _DOUBTFUL else "red"

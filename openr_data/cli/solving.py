@@ -16,13 +16,12 @@ from rich.text import Text
 
 from openr_data.cli.console import err
 from openr_data.cli.console import out as console
-from openr_data.cli.show import visible
+from openr_data.cli.show import colour, visible
 
 if TYPE_CHECKING:
     from openr_data.pipelines.evaluating.live import Solved
     from openr_data.search.base import Path
 
-_GOOD, _DOUBTFUL = 0.75, 0.4
 _SHOWN = 12
 """Lines of the live view."""
 
@@ -138,9 +137,3 @@ def probability(margin: float) -> float:
     from openr_data.aggregate import sigmoid
 
     return sigmoid(margin)
-
-
-def colour(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "green" if value >= _GOOD else "yellow" if value >= _DOUBTFUL else "red"

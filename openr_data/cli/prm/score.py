@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _LINES = 1024
 """Solutions of standard input that are scored together."""
-_GOOD, _DOUBTFUL = 0.75, 0.4
 
 
 @options.grouped
@@ -174,7 +173,7 @@ def facts(request: ScoreRequest, scores: StepScores, names: Sequence[str]) -> di
 
 def show_scores(request: ScoreRequest, scores: StepScores, names: Sequence[str]) -> None:
     """A line per step, coloured by its probability; text is shown as it is, never obeyed."""
-    from openr_data.cli.show import visible
+    from openr_data.cli.show import colour, visible
 
     question, steps = request
     console.print(visible(question, "bold"), soft_wrap=not console.is_terminal)
@@ -185,7 +184,7 @@ def show_scores(request: ScoreRequest, scores: StepScores, names: Sequence[str])
     values = scores.probabilities or (None,) * len(steps)
     margins = scores.margins or (None,) * len(steps)
     for number, (step, value, margin) in enumerate(zip(steps, values, margins, strict=True), 1):
-        table.add_row(str(number), _number(value, ".3f"), _number(margin, "+.2f"), visible(step, _colour(value)))
+        table.add_row(str(number), _number(value, ".3f"), _number(margin, "+.2f"), visible(step, colour(value)))
     console.print(table)
     if scores.reason:
         warn(f"not scored: {scores.reason}")
@@ -196,9 +195,3 @@ def show_scores(request: ScoreRequest, scores: StepScores, names: Sequence[str])
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
-
-
-def _colour(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "green" if value >= _GOOD else "yellow" if value >= _DOUBTFUL else "red"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openr_data.aggregate import mean, sigmoid
+from openr_data.order_statistics import powers_of_two
 from openr_data.problems.digests import digest
 from openr_data.search.curves import expected
 from openr_data.search.nested import chosen
@@ -151,12 +152,3 @@ def _add(sums: _Sums, way: Way, right: float, tokens: float) -> None:
 
 def _right(row: Mapping[str, Any]) -> float:
     return float(row["verdict"] == "right")
-
-
-def powers_of_two(largest: int) -> tuple[int, ...]:
-    """1, 2, 4, ... and the largest itself.
-
-    >>> powers_of_two(12), powers_of_two(1)
-    ((1, 2, 4, 8, 12), (1,))
-    """
-    return (*(2**power for power in range(largest.bit_length()) if 2**power < largest), largest)

@@ -10,7 +10,7 @@ import numpy as np
 
 from openr_data.aggregate import AGGREGATES
 from openr_data.errors import InputError
-from openr_data.order_statistics import Subsets, best_of, majority, pass_at, weighted_vote
+from openr_data.order_statistics import Subsets, best_of, majority, pass_at, powers_of_two, weighted_vote
 from openr_data.pipelines.prm.evaluation.candidates import Pool, Pools
 from openr_data.pipelines.prm.evaluation.config import EvaluationConfig
 from openr_data.pipelines.prm.evaluation.scored import score_steps
@@ -121,15 +121,6 @@ def with_scores(pools: Sequence[Pool], scores: Sequence[StepScores]) -> tuple[tu
             kept = Pool(pool.problem, pool.question, solutions, pool.drawn, answers)
             choices.append(Choice(kept, tuple(each.margins for each in found)))
     return tuple(choices), unscored
-
-
-def powers_of_two(largest: int) -> tuple[int, ...]:
-    """1, 2, 4, ... and the largest itself.
-
-    >>> powers_of_two(12), powers_of_two(1)
-    ((1, 2, 4, 8, 12), (1,))
-    """
-    return (*(2**power for power in range(largest.bit_length()) if 2**power < largest), largest)
 
 
 def accuracies(choice: Choice, sizes: Sequence[int], config: EvaluationConfig) -> dict[str, list[float]]:
