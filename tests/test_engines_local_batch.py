@@ -128,7 +128,7 @@ def test_a_prompt_is_computed_once_and_beginnings_are_reused(folder: Path) -> No
     base = "Question: what is 3 + 4 + 5 + 6?\n"
     batch = Batch(model, text, 16)
     run(batch, [request(text, base, 5), request(text, base + "Step 1: 3 + 4 = 7\n", 5)])
-    assert batch.prefilled_tokens == len(text.encode(base + "Step 1: 3 + 4 = 7\n")) - 1
+    assert batch.prompt_tokens.computed == len(text.encode(base + "Step 1: 3 + 4 = 7\n")) - 1
 
 
 def plain_greedy(folder: Path, ids: Sequence[int], steps: int, **options: Any) -> tuple[list[int], float]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from local_models import save_llama
 
-from openr_data.engines.local_batch import ROWS, Batch
+from openr_data.engines.local_batch import Batch
+from openr_data.engines.local_cache import ROWS
 from openr_data.engines.local_exact import rows_agree
 from openr_data.engines.local_model import LocalModel, load_model
 from openr_data.engines.local_prefixes import KeptPrompts
@@ -92,7 +93,9 @@ def test_the_samples_are_the_same_with_the_cache_on_off_tiny_and_full(
     plain, without = drawn(loaded, 0, 16, 105)
     cached, batch = drawn(loaded, kept, slots, in_flight)
     assert cached == plain
-    assert without.prefilled_tokens + without.reused_tokens == batch.prefilled_tokens + batch.reused_tokens
+    assert (
+        without.prompt_tokens.computed + without.prompt_tokens.reused == batch.prompt_tokens.computed + batch.prompt_tokens.reused
+    )
     assert len({result.text for result in plain if result}) > 50
 
 
@@ -102,8 +105,8 @@ def test_what_is_kept_is_not_computed_again(loaded: Loaded) -> None:
     least = len({ids[:length] for ids in ends.values() for length in range(1, len(ids) + 1)})  # the tokens of all prompts' tree
     few = Sampling(temperature=1.0, max_tokens=2, seed=1)
     (_, on), (_, tiny), (_, off) = (drawn(loaded, kept, 16, 1, few) for kept in (None, 2, 0))
-    assert on.prefilled_tokens == least < tiny.prefilled_tokens < off.prefilled_tokens
-    assert on.reused_tokens > 0.8 * (on.reused_tokens + on.prefilled_tokens)
+    assert on.prompt_tokens.computed == least < tiny.prompt_tokens.computed < off.prompt_tokens.computed
+    assert on.prompt_tokens.reused > 0.8 * (on.prompt_tokens.reused + on.prompt_tokens.computed)
 
 
 def test_sequences_take_the_memory_of_kept_prompts(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +145,9 @@ def test_cancelled_requests_leave_their_prompt_and_nothing_else(loaded: Loaded) 
         batch.step()
     batch.cancel(gone)
     batch.step()
-    computed = batch.prefilled_tokens
+    computed = batch.prompt_tokens.computed
     again = run(batch, [request(text, prompt, 0)])
-    assert batch.prefilled_tokens == computed
+    assert batch.prompt_tokens.computed == computed
     assert again == run(Batch(model, text, 16, 0), [request(text, prompt, 0)])
 
 
@@ -185,4 +188,4 @@ def test_on_cuda_kept_prompts_give_the_same_texts(folder: Path, loaded: Loaded) 
     plain, _ = drawn(there, 0, 16, 105)
     cached, batch = drawn(there, None, 16, 5)
     assert [result and result.text for result in cached] == [result and result.text for result in plain]
-    assert batch.reused_tokens > batch.prefilled_tokens
+    assert batch.prompt_tokens.reused > batch.prompt_tokens.computed

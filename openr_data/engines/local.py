@@ -107,7 +107,7 @@ class LocalEngine:
     @property
     def prompt_tokens(self) -> tuple[int, int]:
         """How many tokens of prompts were computed, and how many were taken from prompts that were held already."""
-        return self._batch.prefilled_tokens, self._batch.reused_tokens
+        return self._batch.prompt_tokens.computed, self._batch.prompt_tokens.reused
 
     @property
     def steps(self) -> int:

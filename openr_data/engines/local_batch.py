@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from openr_data.engines.local_cache import GRAIN, Place, RowCache
+from openr_data.engines.local_cache import GRAIN, ROWS, Place, RowCache, multiple
 from openr_data.engines.local_model import LocalModel
+from openr_data.engines.local_prefill import Prefill, PromptTokens
 from openr_data.engines.local_prefixes import KeptPrompts
 from openr_data.engines.local_request import Request
 from openr_data.engines.local_rows import Rows
@@ -21,7 +22,6 @@ from openr_data.engines.local_sampling import Filters, choose, uniforms
 from openr_data.engines.local_text import TextSide
 from openr_data.errors import EngineError
 
-ROWS = 16
 _START = 256
 
 
@@ -36,8 +36,8 @@ class Batch:
     def __init__(self, model: LocalModel, text: TextSide, slots: int, kept: int | None = None) -> None:
         self.model, self.text, self.slots = model, text, slots
         self.steps = self.generated_tokens = 0
-        self.prefilled_tokens = self.reused_tokens = 0
-        self._keep = _multiple(slots, ROWS) if kept is None else kept
+        self.prompt_tokens = PromptTokens()
+        self._keep = multiple(slots, ROWS) if kept is None else kept
         self._cancelled = False
         self._queue: deque[Request] = deque()
         self._build(model.affordable_rows(min(_START, self._longest)), min(_START, self._longest))
@@ -48,11 +48,12 @@ class Batch:
                 f"there is no memory for a sequence of {capacity} tokens: use a smaller model or a shorter --max-tokens"
             )
         self.slots = min(self.slots, affordable)
-        rows = min(affordable, _multiple(self.slots, ROWS))
+        rows = min(affordable, multiple(self.slots, ROWS))
         self._kept = KeptPrompts(rows, min(affordable - rows, self._keep))
         rows += self._kept.count
         self._cache = RowCache(self.model.layers, rows, capacity)
         self._rows = Rows(rows, capacity, self.model.vocabulary)
+        self._prefill = Prefill(self.model, self._cache, self._rows, self._kept, self.prompt_tokens)
         self._token = torch.zeros(rows, dtype=torch.long, device=self.model.device)
         self._filters: Filters | None = None
 
@@ -115,7 +116,8 @@ class Batch:
             elif self._make_room(len(request.prompt) + request.limit):
                 self._start(request, self._free()[: len(request.pending)])
             else:
-                return
+                break
+        self._prefill.run()
 
     def _free(self) -> list[int]:
         return [int(row) for row in np.flatnonzero(~self._rows.live[: self._kept.first])][: self.slots - self._live_count]
@@ -148,45 +150,19 @@ class Batch:
         return True
 
     def _start(self, request: Request, rows: Sequence[int]) -> None:
-        """The prompt's keys into these rows, and its last token as their first input: sampling happens in `_decode` alone."""
+        """The prompt's keys are to be in these rows, and its last token is their first input: only `_decode` samples."""
         prompt = np.asarray(request.prompt, np.int32)
-        head = prompt[:-1]
-        self._prefill(rows[0], head)
+        self._prefill.add(prompt[:-1], rows)
         for row in rows:
-            if row != rows[0]:
-                self._cache.copy(rows[0], row, len(head))
-                self._rows.hold(row, head)
             self._rows.take(row, request, request.pending.popleft())
         self._token[list(rows)] = int(prompt[-1])
         self._filters = None
-
-    def _prefill(self, row: int, tokens: np.ndarray[tuple[int], np.dtype[np.int32]]) -> None:
-        shared = self._rows.shared(tokens)
-        donor = int(shared.argmax())
-        known = int(shared[donor])
-        if donor != row:
-            self._cache.copy(donor, row, known)
-        self.prefilled_tokens += len(tokens) - known
-        self.reused_tokens += known
-        for start in range(known, len(tokens), self.model.chunk):
-            part = tokens[start : start + self.model.chunk]
-            padded = np.zeros(_multiple(len(part), ROWS), np.int64)
-            padded[: len(part)] = part
-            ids = torch.from_numpy(padded).to(self.model.device)
-            positions = torch.arange(start, start + len(padded), device=self.model.device)
-            span = min(_multiple(start + len(padded), GRAIN), self._rows.capacity)
-            self.model.forward(ids[None], positions[None], self._cache, Place(positions, span, row, start))
-        self._rows.hold(row, tokens)
-        place = self._kept.place_for(len(tokens), shared, self._rows.held_length)
-        if place is not None:
-            self._cache.copy(row, place, len(tokens))
-            self._rows.hold(place, tokens)
 
     def _compact(self) -> None:
         """Move the highest rows into holes when that makes the forward pass smaller."""
         live = self._rows.live
         count = self._live_count
-        if _multiple(count, ROWS) >= _multiple(self._rows.top, ROWS):
+        if multiple(count, ROWS) >= multiple(self._rows.top, ROWS):
             return
         for target in np.flatnonzero(~live[:count]):
             source = self._rows.top - 1
@@ -197,12 +173,12 @@ class Batch:
 
     def _decode(self) -> list[Request]:
         rows, device = self._rows, self.model.device
-        count = min(_multiple(rows.top, ROWS), rows.count)
+        count = min(multiple(rows.top, ROWS), rows.count)
         live = rows.live[:count]
-        span = min(_multiple(int(rows.position[:count][live].max()) + 1, GRAIN), rows.capacity)
+        span = min(multiple(int(rows.position[:count][live].max()) + 1, GRAIN), rows.capacity)
         # A row that is not live writes its meaningless key where no sequence ever reads.
         positions = torch.from_numpy(np.where(live, rows.position[:count], rows.capacity - 1)).to(device)
-        logits = self.model.forward(self._token[:count, None], positions[:, None], self._cache, Place(positions, span))
+        logits = self.model.forward(self._token[:count, None], self._cache, Place(positions[:, None], span))
         if self._filters is None or len(self._filters.temperature) != count:
             self._filters = rows.filters(count, device)
         draws = torch.from_numpy(uniforms(rows.seed[:count], rows.generated[:count])).to(device)
@@ -245,8 +221,4 @@ class Batch:
 
 def _capacity(length: int) -> int:
     """Positions of a row for that many tokens: a padded prefill, and a place for the keys of rows that are not live."""
-    return _multiple(length + ROWS + 1, GRAIN)
-
-
-def _multiple(number: int, of: int) -> int:
-    return -(-number // of) * of
+    return multiple(length + ROWS + 1, GRAIN)

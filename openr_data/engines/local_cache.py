@@ -15,21 +15,23 @@ ATTENTION = "openr_rows"
 GRAIN = 16
 """Keys are attended to in multiples of this, so that the kernels see few shapes."""
 
+ROWS = 16
+"""Tokens of a forward pass come in multiples of this: at those sizes a CPU's matrix products give each row the same bits."""
+
 BLOCK = 128
 """Keys per product of weights and values on a CPU; see `_product`."""
 
 
 @dataclass(slots=True)
 class Place:
-    """Where one forward pass reads and writes: the rows, the position of each token, and how many keys are looked at.
+    """Where one forward pass reads and writes: the position of each token, how many keys are looked at, and the rows.
 
-    Either many rows with one token each (`row` is None: rows 0..n-1), or one row with consecutive tokens from `start`.
+    `positions` is (rows, columns). `rows` are the numbers of distinct rows; None stands for 0, 1, 2 and so on.
     """
 
     positions: torch.Tensor
     span: int
-    row: int | None = None
-    start: int = 0
+    rows: torch.Tensor | None = None
 
 
 class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not typed for us
@@ -40,7 +42,7 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not ty
     def __init__(self, rows: int, capacity: int) -> None:
         super().__init__()
         self.rows, self.capacity = rows, capacity
-        self.place: Place = Place(torch.zeros(0, dtype=torch.long), 0)
+        self.place: Place = Place(torch.zeros((0, 0), dtype=torch.long), 0)
         self._keys = self._values = self._starts = torch.zeros(0)
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -62,23 +64,22 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is not ty
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         place = self.place
-        if place.row is None:
-            count, heads = key_states.shape[:2]
-            index = (self._starts[:count] + place.positions[:, None]).view(-1)
-            self._keys.view(-1, key_states.shape[3]).index_copy_(0, index, key_states.reshape(count * heads, -1))
-            self._values.view(-1, value_states.shape[3]).index_copy_(0, index, value_states.reshape(count * heads, -1))
-            return self._keys[:count, :, : place.span], self._values[:count, :, : place.span]
-        row = slice(place.row, place.row + 1)
-        written = slice(place.start, place.start + key_states.shape[2])
-        self._keys[row, :, written] = key_states
-        self._values[row, :, written] = value_states
-        return self._keys[row, :, : place.span], self._values[row, :, : place.span]
+        count = len(key_states)
+        starts = self._starts[:count] if place.rows is None else self._starts[place.rows]
+        index = (starts[:, :, None] + place.positions[:, None, :]).view(-1)
+        for held, new in ((self._keys, key_states), (self._values, value_states)):
+            held.view(-1, new.shape[3]).index_copy_(0, index, new.reshape(-1, new.shape[3]))
+        return self._read(self._keys, count), self._read(self._values, count)
+
+    def _read(self, what: torch.Tensor, count: int) -> torch.Tensor:
+        rows, span = self.place.rows, self.place.span
+        return what[:count, :, :span] if rows is None else what[rows, :, :span]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.place.span, 0
 
     def get_seq_length(self) -> int:
-        return self.place.start
+        return 0  # positions and masks are given
 
     def get_max_length(self) -> int:
         return self.capacity
@@ -166,6 +167,11 @@ def _product(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     for block in blocks:
         total += torch.matmul(weights[..., block], value[..., block, :])
     return total
+
+
+def multiple(number: int, of: int) -> int:
+    """The least multiple that is not below the number."""
+    return -(-number // of) * of
 
 
 AttentionInterface.register(ATTENTION, rows_attention)

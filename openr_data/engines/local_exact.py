@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import torch
 
-from openr_data.engines.local_cache import Place, RowCache
+from openr_data.engines.local_cache import GRAIN, ROWS, Place, RowCache, multiple
 from openr_data.engines.local_model import LocalModel
 
 _ROWS, _SOURCE, _CAPACITY = 64, 64, 384
@@ -31,7 +31,7 @@ def rows_agree(model: LocalModel) -> bool:
     def logits(at: torch.Tensor, span: int) -> torch.Tensor:
         for row in range(len(at)):
             cache.copy(_SOURCE, row, 304)
-        return model.forward(prompt[at][:, None], at[:, None], cache, Place(at, span)).clone()
+        return model.forward(prompt[at][:, None], cache, Place(at[:, None], span)).clone()
 
     _prefill(model, cache, prompt, [0, 304])
     whole = logits(positions, _CAPACITY)
@@ -40,13 +40,21 @@ def rows_agree(model: LocalModel) -> bool:
     # Few keys are a product of another shape: some processors choose another kernel for 16 of them.
     near = {span: positions % (span - 1) for span in _SHORT}
     short = all(torch.equal(logits(at, span), logits(at, _CAPACITY)) for span, at in near.items())
-    _prefill(model, cache, prompt, [0, 32, 37, 50, 208, 304])
-    return fewer and turned and short and torch.equal(logits(positions, 320), whole)
+    for others in (0, 3, _ROWS // 4 - 1):
+        _prefill(model, cache, prompt, [0, 32, 37, 50, 208, 304], others)
+        if not torch.equal(logits(positions, 320), whole):
+            return False
+    return fewer and turned and short
 
 
-def _prefill(model: LocalModel, cache: RowCache, prompt: torch.Tensor, cuts: list[int]) -> None:
-    """As the batch does it: the tokens of a part and the keys they look at are filled up to a multiple of 16."""
+def _prefill(model: LocalModel, cache: RowCache, prompt: torch.Tensor, cuts: list[int], others: int = 0) -> None:
+    """As the batch does it: the tokens of a part and the keys they look at are filled up to a multiple of 16.
+
+    Short parts are computed in one pass with those of `others` other prompts.
+    """
     for start, stop in pairwise(cuts):
-        positions = torch.arange(start, start + -(-(stop - start) // 16) * 16, device=model.device)
-        span = -(-(start + len(positions)) // 16) * 16
-        model.forward(prompt[positions][None], positions[None], cache, Place(positions, span, _SOURCE, start))
+        length = multiple(stop - start, ROWS)
+        rows = torch.tensor([*range(others if length <= 2 * ROWS else 0), _SOURCE], device=prompt.device)
+        positions = torch.arange(start, start + length, device=prompt.device).repeat(len(rows), 1)
+        ids = prompt[positions + torch.arange(len(rows) - 1, -1, -1, device=prompt.device)[:, None]]
+        model.forward(ids, cache, Place(positions, multiple(start + length, GRAIN), rows))

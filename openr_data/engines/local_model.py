@@ -47,13 +47,13 @@ class LocalModel:
         """How many rows of that many positions fit the memory set aside for keys and values."""
         return max(0, self._memory // (self._token_bytes * capacity))
 
-    def forward(self, ids: torch.Tensor, positions: torch.Tensor, cache: RowCache, place: Place) -> torch.Tensor:
-        """Logits of the last column, (rows, vocabulary). `ids` and `positions` are (rows, columns)."""
+    def forward(self, ids: torch.Tensor, cache: RowCache, place: Place) -> torch.Tensor:
+        """Logits of the last column, (rows, vocabulary). `ids` is (rows, columns), as `place.positions` is."""
         cache.go_to(place)
         output = self._model(
             input_ids=ids,
-            attention_mask=self._mask(positions, place.span),
-            position_ids=positions,
+            attention_mask=self._mask(place.positions, place.span),
+            position_ids=place.positions,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -154,8 +154,8 @@ def _check_forward(model: Any, local: LocalModel) -> None:
     positions = torch.arange(ids.shape[1], device=local.device)[None]
     try:
         cache = RowCache(local.layers, 1, 32)
-        local.forward(ids[:, :-1], positions[:, :-1], cache, Place(positions[0, :-1], 32, 0, 0))
-        ours = local.forward(ids[:, -1:], positions[:, -1:], cache, Place(positions[0, -1:], 32)).float()
+        local.forward(ids[:, :-1], cache, Place(positions[:, :-1], 32))
+        ours = local.forward(ids[:, -1:], cache, Place(positions[:, -1:], 32)).float()
         model.set_attn_implementation("eager")
         plain = model(input_ids=ids, use_cache=False).logits[:, -1].float()
         model.set_attn_implementation(ATTENTION)
