@@ -62,6 +62,8 @@ class Completion:
     `length` (cut by `max_tokens` or by the context) or `error` (the engine gave up on this one sample; `text` says nothing).
     `ended` tells the two ways to `stop` apart: `True`, the model ended by itself; `False`, a stop string was met; `None`: it is
     neither, or the engine does not say.
+    `ids` are the generated tokens, an end token included, where the engine tells: a journal does not keep them, and completions
+    that differ in nothing else are equal.
     """
 
     text: str
@@ -71,6 +73,7 @@ class Completion:
     seed: int
     logprob: float | None = None
     ended: bool | None = None
+    ids: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

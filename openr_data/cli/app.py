@@ -28,6 +28,7 @@ from openr_data.cli import (
 )
 from openr_data.cli.help import help_of
 from openr_data.cli.prm import app as prm
+from openr_data.cli.rl import app as rl
 
 app = typer.Typer(
     name="openr-data",
@@ -76,4 +77,5 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for _command in COMMANDS:
     app.command(_command.__name__.rstrip("_"), help=help_of(_command))(_command)
 app.add_typer(prm.app, name="prm")
+app.add_typer(rl.app, name="rl")
 app.add_typer(builtin.app, name="builtin")

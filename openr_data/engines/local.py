@@ -6,7 +6,7 @@ It knows how the parts are put together: files, tokenizer, weights, batch, event
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from openr_data.errors import ContextOverflow, UsageError
 from openr_data.types import Completion, Sampling, Steps
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from openr_data.engines.local_batch import Batch
     from openr_data.engines.local_loop import StepLoop
 
@@ -119,6 +121,14 @@ class LocalEngine:
 
         self._loop = StepLoop(self._batch, threaded=not self.small)
 
+    def load(self, weights: Mapping[str, Tensor], mark: str) -> None:
+        """Other weights of the same model, copied; `mark` names them in `identity`. `UsageError` while requests wait."""
+        if self._batch.busy:
+            raise UsageError("the engine is sampling: its weights cannot change now")
+        self._batch.model.load(weights)
+        self._batch.forget()
+        self.identity = f"{self.identity.split('+', 1)[0]}+{mark}"
+
     async def close(self) -> None:
         """Ends the steps; requests that still wait get an `EngineError`."""
         if self._loop:
@@ -129,6 +139,14 @@ class LocalEngine:
 
     def pieces(self, text: str, /) -> Sequence[str]:
         return self._text.pieces(text)
+
+    def prompt_ids(self, question: str, prefix: Steps, /) -> tuple[int, ...]:
+        """The tokens of the prompt."""
+        return tuple(self._text.encode_prompt(self.prompt(question, prefix)))
+
+    def text_of(self, prompt: Sequence[int], ids: Sequence[int], /) -> str:
+        """The text of the first generated tokens, as it follows the prompt."""
+        return self._text.continuation(prompt, ids)
 
     async def sample(
         self, question: str, prefix: Steps, /, *, n: int, sampling: Sampling, start: int = 0

@@ -100,6 +100,10 @@ class Batch:
             self._rows.release(int(row))
         return list(left.values())
 
+    def forget(self) -> None:
+        """What rows hold of prompts: the model has other weights now."""
+        self._rows.held_length[:] = 0
+
     def _drop_cancelled(self) -> None:
         if not self._cancelled:
             return

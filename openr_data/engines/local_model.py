@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ class LocalModel:
         kinds: Sequence[str] = getattr(config, "layer_types", None) or []
         self._window: int | None = getattr(config, "sliding_window", None)
         self._kinds = set(kinds) or {"sliding_attention" if self._window else "full_attention"}
+
+    def load(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Weights of the same names and shapes, copied: `RuntimeError` for others."""
+        self._model.load_state_dict(weights)
 
     def affordable_rows(self, capacity: int) -> int:
         """How many rows of that many positions fit the memory set aside for keys and values."""

@@ -47,7 +47,8 @@ class Request:
             written, reason = "", "error"
         value = None if reason == "error" else round(logprob, 6)
         own = cut is None if reason == "stop" else None
-        self.results[sample] = Completion(written, len(ids), reason, self.start + sample, self.seeds[sample], value, own)
+        place, seed = self.start + sample, self.seeds[sample]
+        self.results[sample] = Completion(written, len(ids), reason, place, seed, value, own, tuple(ids))
 
     def stopped(self, text: TextSide, ids: Sequence[int]) -> bool:
         """Whether a stop string stands in what was generated so far."""

@@ -194,7 +194,7 @@ def _completion(answer: Any, index: int, seed: int) -> Completion:
     reason = _FINISHED.get(output.finish_reason, "error")
     text = "" if reason == "error" else output.text
     ended = not isinstance(output.stop_reason, str) if reason == "stop" else None
-    return Completion(text, len(output.token_ids), reason, index, seed, ended=ended)
+    return Completion(text, len(output.token_ids), reason, index, seed, ended=ended, ids=tuple(output.token_ids))
 
 
 def sampling_params(sampling: Sampling, stop: Sequence[str], seed: int, room: int) -> SamplingParams:

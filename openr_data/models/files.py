@@ -14,6 +14,8 @@ from openr_data.errors import UsageError
 _PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 BUILTIN = Path(__file__).parents[1] / "engines" / "builtin" / "weights"
 """The small policy that ships with the package."""
+POLICY = "openr_policy.json"
+"""Beside a policy that was trained here: the prompt template that `auto` stands for."""
 _RECORDS = frozenset({"manifest.json", "training.json", "prm_run.json"})
 """They tell how a model was made or published, and are read by no model: without them, or shortened, it is the same model."""
 _LARGE = 32 * 2**20
@@ -65,6 +67,16 @@ def model_digest(folder: Path) -> str:
 def weights_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of the weights alone."""
     return _total(path for path in _files(folder) if path.suffix == ".safetensors")
+
+
+def policy_template(folder: Path) -> str:
+    """The prompt template that a policy was trained with here; nothing for other models. Raises `UsageError`."""
+    try:
+        return str(json.loads((folder / POLICY).read_text(encoding="utf-8"))["template"])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise UsageError(f"{folder / POLICY} cannot be read: {fault}") from fault
 
 
 def _total(paths: Iterable[Path]) -> str:

@@ -208,15 +208,15 @@ def draw_question(seed: int, index: int, difficulty: int, split: Split) -> Progr
             return program
 
 
-def make_problem(seed: int, index: int, difficulty: int = DEFAULT_DIFFICULTY) -> Problem:
-    """Problem number `index` of a seed. The built-in policy was trained on none of these questions.
+def make_problem(seed: int, index: int, difficulty: int = DEFAULT_DIFFICULTY, split: Split = "test") -> Problem:
+    """Problem number `index` of a seed. The built-in policy was trained on no question of the split `test`.
 
-    >>> make_problem(0, 123, 8).id
-    'arith-d08-000123'
+    >>> make_problem(0, 123, 8).id, make_problem(0, 123, 8, "train").id
+    ('arith-d08-000123', 'arith-train-d08-000123')
     """
-    program = draw_question(seed, index, difficulty, "test")
+    program = draw_question(seed, index, difficulty, split)
     return Problem(
-        id=f"arith-d{difficulty:02d}-{index:06d}",
+        id=f"arith-{'' if split == 'test' else 'train-'}d{difficulty:02d}-{index:06d}",
         question=program.question,
         answer=str(program.results()[-1]),
         source="builtin:arithmetic",
@@ -225,15 +225,19 @@ def make_problem(seed: int, index: int, difficulty: int = DEFAULT_DIFFICULTY) ->
     )
 
 
-def arithmetic_problems(count: int, difficulty: int = DEFAULT_DIFFICULTY, seed: int = 0) -> Iterator[Problem]:
+def arithmetic_problems(count: int, difficulty: int = DEFAULT_DIFFICULTY, seed: int = 0, split: str = "") -> Iterator[Problem]:
     """`count` problems with different questions: the indices of the seed in order, less those that repeat a question.
 
-    Raises `UsageError` when a low difficulty has no more different questions to offer.
+    Raises `UsageError` when a low difficulty has no more different questions to offer, and for a split that is not `train`,
+    `test` or empty (`test`).
     """
+    if split not in {"", "train", "test"}:
+        raise UsageError(f"the built-in task has the splits train and test, and no '{split}'")
+    half: Split = "train" if split == "train" else "test"
     seen: set[bytes] = set()
     index = repeats = 0
     while len(seen) < count:
-        problem = make_problem(seed, index, difficulty)
+        problem = make_problem(seed, index, difficulty, half)
         index += 1
         key = blake2b(problem.question.encode(), digest_size=8).digest()
         if key not in seen:

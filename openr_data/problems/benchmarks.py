@@ -22,7 +22,7 @@ def benchmark(source: ProblemSource) -> ProblemSource:
     >>> benchmark(ProblemSource("MATH-500", limit=10)).location
     'HuggingFaceH4/MATH-500'
     """
-    known = BENCHMARKS.get(source.location.lower().replace("-", "").replace("_", ""))
+    known = BENCHMARKS.get(_key(source))
     if known is None or source.path.exists():
         return source
     return replace(
@@ -31,3 +31,21 @@ def benchmark(source: ProblemSource) -> ProblemSource:
         config=source.config or known.config,
         split=source.split or known.split,
     )
+
+
+def named_benchmark(source: ProblemSource) -> str:
+    """The benchmark that a source names, by its name or its place on the Hub; nothing for any other source.
+
+    >>> [named_benchmark(ProblemSource("openai/gsm8k", split=split)) for split in ("test", "train")]
+    ['gsm8k', '']
+    """
+    if source.path.exists():
+        return ""
+    if _key(source) in BENCHMARKS:
+        return _key(source)
+    same = (name for name, known in BENCHMARKS.items() if known.location == source.location)
+    return next((name for name in same if source.split in {"", BENCHMARKS[name].split}), "")
+
+
+def _key(source: ProblemSource) -> str:
+    return source.location.lower().replace("-", "").replace("_", "")

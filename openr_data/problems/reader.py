@@ -39,7 +39,8 @@ def read_problems(source: ProblemSource, gradable: Gradable | None = None) -> It
     cannot be read as a whole, and for columns that cannot be told. One bad row never ends the reading.
     """
     if source_kind(source) == "builtin":
-        return arithmetic_problems(min(source.count, source.limit or source.count), source.difficulty, source.seed)
+        count = min(source.count, source.limit or source.count)
+        return arithmetic_problems(count, source.difficulty, source.seed, source.split)
     return _limited(_problems(row_groups(source), source, gradable), source.limit)
 
 

@@ -32,9 +32,9 @@ class ProblemSource:
     """A place to read problems from: everything in it decides what the records are, and nothing says how fast.
 
     `location` is a file, a directory, the name of a Hub data set (`owner/name`) or `builtin`. `config`, `split` and `revision`
-    choose within a Hub data set; `split` also chooses within a saved data set or a directory. The `*_field` options name columns
-    where detection is not wanted; a dotted name goes into nested values. `limit` ends the reading after so many problems
-    (0: never). `count`, `difficulty` and `seed` belong to the built-in generator alone.
+    choose within a Hub data set; `split` also chooses within a saved data set, a directory or the built-in task (train or test).
+    The `*_field` options name columns where detection is not wanted; a dotted name goes into nested values. `limit` ends the
+    reading after so many problems (0: never). `count`, `difficulty` and `seed` belong to the built-in generator alone.
     """
 
     location: str

@@ -1,0 +1,129 @@
+"""Reinforcement learning: what is rewarded, how the policy learns from it, and when a run is stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from openr_data.rl.credit import Credit
+    from openr_data.rl.guards import Guards
+    from openr_data.rl.learner import LearnConfig
+
+_CREDIT, _LEARN, _GUARDS = "Rewards", "Learning", "Guards"
+
+
+def _option(flag: str, help: str, panel: str, **more: Any) -> Any:  # noqa: A002
+    return typer.Option(flag, help=help, rich_help_panel=panel, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditOptions:
+    """Checked by the values that they become."""
+
+    credit: Annotated[
+        str,
+        _option("--credit", "outcome (the answer), process (steps from here on), min (the worst of them) or sum (all).", _CREDIT),
+    ] = "outcome"
+    process_weight: Annotated[float, _option("--process-weight", "Of the steps' part.", _CREDIT)] = 1.0
+    outcome_weight: Annotated[float, _option("--outcome-weight", "Of the answer's part (0: scores alone).", _CREDIT)] = 1.0
+    scale_rewards: Annotated[
+        bool, _option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)
+    ] = True
+    min_temperature: Annotated[float, _option("--min-temperature", "Of the soft minimum.", _CREDIT)] = 0.1
+    overlong: Annotated[str, _option("--overlong", "A solution that is cut: wrong, or masked.", _CREDIT)] = "wrong"
+
+    def value(self) -> Credit:
+        from openr_data.rl.credit import Credit
+
+        return Credit(
+            self.credit,  # type: ignore[arg-type]  # `Credit` says what is wrong with it
+            self.process_weight,
+            self.outcome_weight,
+            self.scale_rewards,
+            self.min_temperature,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LearnOptions:
+    updates: Annotated[int, _option("--updates", "Updates of the run.", _LEARN, min=1)] = 100
+    questions: Annotated[int, _option("--questions", "Questions of an update.", _LEARN, min=1)] = 32
+    group: Annotated[int, _option("--group", "Solutions of each question.", _LEARN, min=2)] = 8
+    rate: Annotated[float, _option("--rate", "Learning rate.", _LEARN)] = 1e-4
+    schedule: Annotated[str, _option("--schedule", "constant, linear (falls over the last three fifths) or cosine.", _LEARN)] = (
+        "linear"
+    )
+    warmup: Annotated[int, _option("--warmup", "Updates until the rate is reached.", _LEARN, min=0)] = 5
+    epochs: Annotated[int, _option("--epochs", "Passes over the solutions of an update.", _LEARN, min=1)] = 1
+    minibatches: Annotated[int, _option("--minibatches", "Parts of a pass, each with a step.", _LEARN, min=1)] = 1
+    clip_low: Annotated[float, _option("--clip-low", "How far below 1 the ratio may fall.", _LEARN)] = 0.2
+    clip_high: Annotated[float, _option("--clip-high", "How far above 1 it may rise.", _LEARN)] = 0.2
+    ratio: Annotated[str, _option("--ratio", "Of each token, step or sequence.", _LEARN)] = "token"
+    reduction: Annotated[str, _option("--reduction", "dapo, grpo or dr_grpo.", _LEARN)] = "dapo"
+    beta: Annotated[float, _option("--beta", "Weight of the penalty for leaving the reference model.", _LEARN, min=0.0)] = 0.0
+    clip_gradient: Annotated[float, _option("--clip-gradient", "Norm of the gradient.", _LEARN)] = 1.0
+    weight_decay: Annotated[float, _option("--weight-decay", "Of AdamW.", _LEARN, min=0.0)] = 0.0
+    batch_tokens: Annotated[int, _option("--batch-tokens", "Most ids of a forward pass.", _LEARN, min=1)] = 16384
+    threads: Annotated[int, _option("--threads", "Threads of the learner on a CPU (0: all).", _LEARN, min=0)] = 0
+
+    def value(self, temperature: float, length: int) -> LearnConfig:
+        from openr_data.rl.learner import LearnConfig
+        from openr_data.rl.losses import PolicyLoss
+
+        loss = PolicyLoss(self.clip_low, self.clip_high, self.ratio, self.reduction, self.beta)  # type: ignore[arg-type]
+        return LearnConfig(
+            loss=loss,
+            rate=self.rate,
+            schedule=self.schedule,
+            warmup=self.warmup,
+            epochs=self.epochs,
+            minibatches=self.minibatches,
+            clip=self.clip_gradient,
+            weight_decay=self.weight_decay,
+            batch_tokens=self.batch_tokens,
+            temperature=temperature,
+            length=length,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GuardOptions:
+    """0 switches one off."""
+
+    guard_window: Annotated[int, _option("--guard-window", "Updates that are compared with the first ones.", _GUARDS, min=1)] = 5
+    guard_steps: Annotated[float, _option("--guard-steps", "Times as many steps per solution.", _GUARDS, min=0.0)] = 2.0
+    guard_tokens: Annotated[float, _option("--guard-tokens", "Times as many tokens per step.", _GUARDS, min=0.0)] = 3.0
+    guard_repeats: Annotated[float, _option("--guard-repeats", "Share of repeated steps.", _GUARDS, min=0.0)] = 0.3
+    guard_gap: Annotated[float, _option("--guard-gap", "Fall of right answers while step rewards rise.", _GUARDS, min=0.0)] = 0.15
+    guard_kl: Annotated[
+        float, _option("--guard-kl", "Nats per token from the reference model (with --beta).", _GUARDS, min=0.0)
+    ] = 0.0
+
+    def value(self) -> Guards:
+        from openr_data.rl.guards import Guards
+
+        return Guards(self.guard_window, self.guard_steps, self.guard_tokens, self.guard_repeats, self.guard_gap, self.guard_kl)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What measures a run, and what nobody may learn from."""
+
+    held_out: Annotated[
+        str,
+        _option(
+            "--held-out",
+            "Questions that measure the policy: file, Hub name, or builtin. Default: other questions of the built-in task.",
+            "Evaluation",
+        ),
+    ] = ""
+    held_out_count: Annotated[int, _option("--held-out-count", "At most so many of them.", "Evaluation", min=1)] = 300
+    evaluate_every: Annotated[int, _option("--evaluate-every", "Updates between measurements.", "Evaluation", min=1)] = 20
+    save_every: Annotated[int, _option("--save-every", "Updates between checkpoints.", "Evaluation", min=1)] = 10
+    against: Annotated[
+        list[str] | None,
+        _option("--against", "Evaluation set whose questions are left out (repeatable).", "Evaluation", metavar="FILE"),
+    ] = None

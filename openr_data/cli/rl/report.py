@@ -1,0 +1,46 @@
+"""What a run of reinforcement learning says before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from openr_data.cli.console import out as console
+from openr_data.cli.console import warn
+
+if TYPE_CHECKING:
+    from openr_data.pipelines.rl.config import RLConfig
+    from openr_data.pipelines.rl.outcome import Result
+    from openr_data.prm.intervals import Interval
+
+
+def warn_of(config: RLConfig) -> None:
+    if config.credit.kind == "sum":
+        warn("summed scores pay for steps, good or not: --credit process or min do not (PURE, arXiv 2504.15275)")
+
+
+def show_result(result: Result, out: Path) -> None:
+    console.print(
+        f"held-out accuracy, greedy   {_range(result.before)} before, {_range(result.best)} at update {result.best_update}"
+    )
+    console.print(f"paired difference           {_points(result.gain)}")
+    if result.best_update < result.updates:
+        console.print(f"after the last update       {_range(result.last)} (the model that is kept is the best one)")
+    console.print(f"generated to learn from     {result.tokens:,} tokens in {result.updates:,} updates, {result.seconds:,.0f} s")
+    console.print(f"model                       {escape(str(out))}", soft_wrap=True)
+    if result.stopped:
+        warn(f"a guard ended the run after {result.updates} updates: {result.stopped}")
+    if result.best_update == 0:
+        warn("no update was better on the held-out questions than the policy that came in: the model is that one")
+
+
+def _range(found: Interval) -> str:
+    bounds = "" if found.low is None or found.high is None else f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return f"{100 * found.value:.1f} %{bounds}"
+
+
+def _points(found: Interval) -> str:
+    bounds = "" if found.low is None or found.high is None else f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    return f"{100 * found.value:+.1f} points{bounds}"

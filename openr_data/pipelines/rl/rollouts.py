@@ -1,0 +1,64 @@
+"""Solutions of the present policy with their rewards: sampled, graded and scored, each as soon as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from openr_data.engines.local import LocalEngine
+from openr_data.labelers.verdicts import Truncated, verdict_on
+from openr_data.prm.score.step_scorer import BatchingStepScorer
+from openr_data.rl.trajectory import Group, Trajectory, step_lengths
+from openr_data.tasks import concurrently
+from openr_data.types import Completion, Grader, Problem, Sampling, Steps
+
+OUTCOMES = {"right": 1.0, "wrong": 0.0, "unknown": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """What fails has no reward, which is no bad one: a sample that the engine lost is left out, and an answer that could not be
+    graded, or a solution that could not be scored, has `None`. `overlong`: see `RLConfig`.
+    """
+
+    engine: LocalEngine
+    grader: Grader
+    scorer: BatchingStepScorer | None
+    sampling: Sampling
+    overlong: str = "wrong"
+
+    async def groups(self, problems: Sequence[Problem], n: int, seed: int) -> list[Group]:
+        """`n` solutions of each problem, in their order."""
+        sampling = Sampling(self.sampling.temperature, self.sampling.max_tokens, seed, self.sampling.top_p, self.sampling.top_k)
+        return await concurrently([self._group(problem, n, sampling) for problem in problems])
+
+    async def _group(self, problem: Problem, n: int, sampling: Sampling) -> Group:
+        drawn = await self.engine.sample(problem.question, (), n=n, sampling=sampling)
+        kept = [each for each in drawn if each.finish_reason != "error" and each.ids]
+        texts = [self.engine.template.steps.split(each.text) or (each.text,) for each in kept]
+        scores = await self._scores(problem.question, texts)
+        outcomes = await concurrently([self._outcome(problem, each) for each in kept])
+        made = zip(kept, texts, outcomes, scores, strict=True)
+        return Group(problem.question, tuple(self._trajectory(problem, *each) for each in made))
+
+    async def _scores(self, question: str, solutions: Sequence[Steps]) -> list[tuple[float | None, ...]]:
+        if self.scorer is None:
+            return [()] * len(solutions)
+        found = await self.scorer.scores(question, solutions)
+        return [
+            (None,) * len(steps) if one.reason else tuple(one.probabilities) for steps, one in zip(solutions, found, strict=True)
+        ]
+
+    async def _outcome(self, problem: Problem, completion: Completion) -> float | None:
+        cut: Truncated = "wrong" if self.overlong == "wrong" else "unknown"
+        verdict = await verdict_on(completion, completion.text, problem.answer, self.grader, truncated=cut, ungradable="wrong")
+        return OUTCOMES[verdict.outcome]
+
+    def _trajectory(
+        self, problem: Problem, completion: Completion, steps: Steps, outcome: float | None, scores: tuple[float | None, ...]
+    ) -> Trajectory:
+        prompt = self.engine.prompt_ids(problem.question, ())
+        text_of = partial(self.engine.text_of, prompt)
+        lengths = step_lengths(completion.ids, steps, self.engine.template.steps.separator, text_of)
+        return Trajectory(prompt, completion.ids, steps, lengths, outcome, scores, completion.finish_reason == "length")

@@ -1,0 +1,123 @@
+"""How far a run is, and its checkpoints: whole folders, renamed into place, from which a run goes on exactly.
+
+`OUT/.checkpoints/UPDATE` holds weights, optimiser and `state.json`. The newest one and the best one are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openr_data.errors import RunDirError
+from openr_data.rl.guards import Signs
+from openr_data.store.atomic import read_checked_json, storage_errors, sync_directory, write_checked_json, write_text
+
+WORK = ".checkpoints"
+STATE, OPTIMIZER = "state.json", "optimizer.pt"
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The held-out questions after `update` updates, answered greedily: 1 right, 0 wrong, `None` not known; in their order."""
+
+    update: int
+    right: tuple[float | None, ...]
+    tokens: int
+
+    @property
+    def accuracy(self) -> float:
+        """Over what is known; 0 where nothing is."""
+        known = [each for each in self.right if each is not None]
+        return sum(known) / len(known) if known else 0.0
+
+
+@dataclass(slots=True)
+class State:
+    """`updates` that are done, with what was logged of each. `sampled` and `evaluated` count generated tokens, `scored` those
+    that a process reward model read. `stopped` is the reason for which a guard ended the run.
+    """
+
+    updates: int = 0
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    signs: list[Signs] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    sampled: int = 0
+    evaluated: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The most accurate one, and the earliest of those that are as good."""
+        return max(self.evaluations, key=lambda each: (each.accuracy, -each.update), default=None)
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> State:
+        known = dict(body)
+        known["signs"] = [Signs(**each) for each in known["signs"]]
+        known["evaluations"] = [Evaluation(each["update"], tuple(each["right"]), each["tokens"]) for each in known["evaluations"]]
+        return cls(**known)
+
+
+def checkpoint(out: Path, update: int) -> Path:
+    return out / WORK / f"{update:06d}"
+
+
+def newest(out: Path) -> Path | None:
+    """The last whole checkpoint; what was being written is removed."""
+    for path in (out / WORK).glob("*.partial"):
+        shutil.rmtree(path)
+    return max((path for path in (out / WORK).glob("[0-9]*") if (path / STATE).is_file()), default=None)
+
+
+def load_state(folder: Path) -> State:
+    """Raises `RunDirError` for one that is damaged."""
+    try:
+        return State.read(read_checked_json(folder / STATE, "begin again in another directory"))
+    except (KeyError, TypeError) as fault:
+        raise RunDirError(f"{folder / STATE} is of another version of openr-data; begin again in another directory") from fault
+
+
+class Writer:
+    """Writes a checkpoint by parts: `with Writer(out, update) as folder:`; it stands once the block ends without an error."""
+
+    def __init__(self, out: Path, state: State) -> None:
+        self._out, self._state = out, state
+        self._whole = checkpoint(out, state.updates)
+        self._partial = self._whole.with_name(f"{self._whole.name}.partial")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._partial, ignore_errors=True)
+        with storage_errors(self._partial):
+            self._partial.mkdir(parents=True)
+        return self._partial
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            return
+        write_checked_json(self._partial / STATE, json.loads(json.dumps(self._state.plain())))
+        shutil.rmtree(self._whole, ignore_errors=True)
+        with storage_errors(self._whole):
+            self._partial.rename(self._whole)
+            sync_directory(self._whole.parent)
+        self._forget()
+
+    def _forget(self) -> None:
+        best = self._state.best
+        kept = {self._whole, checkpoint(self._out, best.update if best else 0)}
+        for path in (self._out / WORK).glob("[0-9]*"):
+            if path not in kept:
+                shutil.rmtree(path)
+
+
+def write_metrics(out: Path, state: State) -> None:
+    write_text(out / METRICS, "".join(json.dumps(each) + "\n" for each in state.metrics))

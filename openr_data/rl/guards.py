@@ -1,0 +1,113 @@
+"""Signs that a policy games its rewards instead of solving problems, and when that ends a run. Knows numbers, no models.
+
+PURE (arXiv 2504.15275) saw summed rewards of a process reward model end in long chains of empty steps within tens of updates:
+what rises is the reward, what falls is the share of right answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from openr_data.rl.trajectory import Group, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Bounds on the mean of the last `window` updates, against the first `window`. 0 switches one off.
+
+    `steps` and `tokens`: how many times as many steps per solution, or tokens per step. `repeats`: the share of steps that stand
+    in their solution before. `gap`: by how much the share of right answers may fall while the reward of the steps rises. `kl`:
+    nats per token away from the reference model.
+    """
+
+    window: int = 5
+    steps: float = 2.0
+    tokens: float = 3.0
+    repeats: float = 0.3
+    gap: float = 0.15
+    kl: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """Of one update: means over its solutions. `score` is the mean p(+) of a solution's steps, `lowest` of its worst step and
+    `total` of their sum; `None` without scores. `right` is the share of right answers among those that are known.
+    """
+
+    steps: float
+    tokens: float
+    repeats: float
+    cut: float
+    right: float | None
+    score: float | None = None
+    lowest: float | None = None
+    total: float | None = None
+    kl: float = 0.0
+
+
+def signs(groups: Sequence[Group], kl: float = 0.0) -> Signs:
+    """Raises `ValueError` without a solution."""
+    every = [each for group in groups for each in group.trajectories]
+    if not every:
+        raise ValueError("there is no solution to look at")
+    count = max(1, sum(len(each.steps) for each in every))
+    known = [[score for score in each.scores if score is not None] for each in every]
+    scored = [line for line in known if line]
+    return Signs(
+        steps=fmean(len(each.steps) for each in every),
+        tokens=sum(len(each.tokens) for each in every) / count,
+        repeats=sum(map(_repeats, every)) / count,
+        cut=fmean(each.cut for each in every),
+        right=_mean([each.outcome for each in every if each.outcome is not None]),
+        score=_mean([fmean(line) for line in scored]),
+        lowest=_mean([min(line) for line in scored]),
+        total=_mean([sum(line) for line in scored]),
+        kl=kl,
+    )
+
+
+def reason_to_stop(history: Sequence[Signs], guards: Guards) -> str:
+    """One sentence, or nothing. `history` holds every update of the run so far."""
+    if len(history) < 2 * guards.window:
+        return ""
+    first, now = history[: guards.window], history[-guards.window :]
+    steps, tokens = _ratio(first, now, "steps"), _ratio(first, now, "tokens")
+    if guards.steps and steps > guards.steps:
+        return f"solutions have {steps:.1f} times as many steps as at the beginning"
+    if guards.tokens and tokens > guards.tokens:
+        return f"steps have {tokens:.1f} times as many tokens as at the beginning"
+    if guards.repeats and _of(now, "repeats") > max(guards.repeats, _of(first, "repeats") * 2):
+        return f"{_of(now, 'repeats'):.0%} of the steps stand in their solution before"
+    if guards.kl and _of(now, "kl") > guards.kl:
+        return f"the policy is {_of(now, 'kl'):.2f} nats per token away from the reference model"
+    return _gap(first, now, guards.gap)
+
+
+def _gap(first: Sequence[Signs], now: Sequence[Signs], most: float) -> str:
+    if not most or any(each.right is None or each.total is None for each in (*first, *now)):
+        return ""
+    fallen = _of(first, "right") - _of(now, "right")
+    risen = any(_of(now, name) > _of(first, name) for name in ("score", "total"))
+    if fallen > most and risen:
+        shares = f"from {_of(first, 'right'):.0%} to {_of(now, 'right'):.0%}"
+        return f"the reward of steps rose while the share of right answers fell {shares}"
+    return ""
+
+
+def _repeats(each: Trajectory) -> int:
+    texts = [step.strip() for step in each.steps]
+    return len(texts) - len(set(texts))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _of(window: Sequence[Signs], name: str) -> float:
+    return fmean(getattr(each, name) for each in window)
+
+
+def _ratio(first: Sequence[Signs], now: Sequence[Signs], name: str) -> float:
+    return _of(now, name) / max(_of(first, name), 1e-9)

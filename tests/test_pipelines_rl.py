@@ -1,0 +1,243 @@
+"""A run of reinforcement learning on the built-in policy: what it keeps, that it goes on exactly, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.errors import EngineError, InputError, Interrupted, RunDirError, UsageError
+from openr_data.models.files import BUILTIN, policy_template
+from openr_data.pipelines.rl import training
+from openr_data.pipelines.rl.config import RLConfig
+from openr_data.pipelines.rl.outcome import Result
+from openr_data.pipelines.rl.questions import read_questions
+from openr_data.pipelines.rl.state import Evaluation, State
+from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
+from openr_data.prm.score.base import ScorerSpec
+from openr_data.problems import ProblemSource
+from openr_data.rl.credit import Credit
+from openr_data.rl.guards import Guards
+from openr_data.rl.learner import LearnConfig
+from openr_data.rl.models import load_policy
+from openr_data.types import Sampling
+
+SOURCE = ProblemSource("builtin", count=40, difficulty=3, seed=1, split="train")
+HELD_OUT = ProblemSource("builtin", count=12, difficulty=3, seed=2)
+SAMPLING = Sampling(1.2, 80, 0)
+
+
+def config(**changes: Any) -> RLConfig:
+    base = RLConfig(
+        SOURCE,
+        HELD_OUT,
+        EngineSpec("builtin"),
+        learn=LearnConfig(temperature=1.2, length=80, batch_tokens=2000),
+        updates=4,
+        questions=4,
+        group=4,
+        evaluate_every=2,
+        save_every=1,
+    )
+    return replace(base, **changes)
+
+
+QUIET = Listeners()
+
+
+def run(out: Path, chosen: RLConfig, listeners: Listeners = QUIET, **options: Any) -> Result:
+    prm = ScorerSpec("builtin") if chosen.prm else None
+    return train_policy(Asked(chosen, SAMPLING, out, EngineLimits(slots=16), prm, threads=1, **options), listeners)
+
+
+def metrics(out: Path) -> list[dict[str, Any]]:
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if not name.startswith("seconds")} for line in lines]
+
+
+def weights(folder: Path) -> torch.Tensor:
+    return torch.cat([each.detach().flatten() for each in load_policy(folder, torch.device("cpu")).parameters()])
+
+
+PROCESS = config(credit=Credit("process"), prm="builtin")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("rl") / "run"
+    run(out, PROCESS)
+    return out
+
+
+def test_a_run_keeps_its_measurements_and_a_model(whole: Path) -> None:
+    told = metrics(whole)
+    assert [each["update"] for each in told] == [1, 2, 3, 4]
+    for each in told:
+        assert 0 <= each["right"] <= 1
+        assert 0 < each["lowest"] <= each["score"] <= 1
+        assert each["sampled_tokens"] > 0
+    result = json.loads((whole / "rl_result.json").read_text())
+    assert result["updates"] == 4
+    assert result["tokens"] == sum(each["sampled_tokens"] for each in told)
+    assert policy_template(whole) == "builtin"
+    assert weights(whole).shape == weights(BUILTIN).shape
+
+
+def test_the_policy_has_changed(whole: Path) -> None:
+    last = whole / ".checkpoints" / "000004"
+    assert not torch.equal(weights(last), weights(BUILTIN))
+
+
+class Killed(BaseException):
+    """Nothing may catch it."""
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(whole: Path, tmp_path: Path, at: int) -> None:
+    def kill(done: int, *_: object) -> None:
+        if done == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path / "run", PROCESS, Listeners(on_update=kill))
+    run(tmp_path / "run", PROCESS, resume=True)
+    assert metrics(tmp_path / "run") == metrics(whole)
+    ends = [folder / ".checkpoints" / "000004" for folder in (tmp_path / "run", whole)]
+    assert torch.equal(*map(weights, ends))
+
+
+def test_half_a_checkpoint_is_none(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "run" / "rl_result.json").unlink()
+    (tmp_path / "run" / ".checkpoints" / "000005.partial").mkdir()
+    assert run(tmp_path / "run", PROCESS, resume=True).updates == 4
+
+
+def test_a_finished_run_is_told_again(whole: Path) -> None:
+    heard: list[int] = []
+    found = run(whole, PROCESS, Listeners(on_update=lambda done, *_: heard.append(done)), resume=True)
+    assert (found.updates, heard) == (4, [])
+
+
+def test_a_directory_of_another_run_is_refused(whole: Path) -> None:
+    with pytest.raises(UsageError, match="--resume goes on"):
+        run(whole, PROCESS)
+    with pytest.raises(RunDirError, match=r"config\.group \(4, now 8\)"):
+        run(whole, replace(PROCESS, group=8), resume=True)
+
+
+def test_a_directory_with_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(UsageError, match="not empty"):
+        run(tmp_path, config())
+    with pytest.raises(UsageError, match="no run that could go on"):
+        run(tmp_path / "new", config(), resume=True)
+
+
+def test_the_best_model_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measurements in which the second of three is the best."""
+    found = iter([0.25, 0.75, 0.5])
+
+    async def measured(self: Any, rollouts: Any) -> None:
+        right = next(found)
+        self.state.evaluations.append(Evaluation(self.state.updates, (1.0,) * int(right * 4) + (0.0,) * int(4 - right * 4), 1))
+
+    monkeypatch.setattr(training._Run, "_evaluate", measured)
+    result = run(tmp_path / "run", config())
+    assert (result.best_update, result.best.value, result.gain.value, result.last.value) == (2, 0.75, 0.5, 0.5)
+    assert torch.equal(weights(tmp_path / "run"), weights(tmp_path / "run" / ".checkpoints" / "000002"))
+    assert not torch.equal(weights(tmp_path / "run"), weights(tmp_path / "run" / ".checkpoints" / "000004"))
+
+
+def test_a_guard_ends_a_run_with_its_reason(tmp_path: Path) -> None:
+    result = run(tmp_path / "run", config(updates=9, guards=Guards(window=1, tokens=1e-6)))
+    assert result.updates == 2
+    assert "times as many tokens" in result.stopped
+
+
+def test_an_engine_that_loses_everything_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn = training._Run._learn
+
+    def lost(self: Any, groups: Any, number: int) -> dict[str, float]:
+        empty = [replace(group, trajectories=()) for group in groups]
+        return learn(self, empty if number == 2 else groups, number)
+
+    monkeypatch.setattr(training._Run, "_learn", lost)
+    with pytest.raises(EngineError, match="nothing to learn from"):
+        run(tmp_path / "run", config())
+    assert (tmp_path / "run" / ".checkpoints" / "000002" / "state.json").is_file()
+
+
+def test_evaluation_sets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="math500 is an evaluation set"):
+        run(tmp_path / "run", config(source=ProblemSource("HuggingFaceH4/MATH-500", split="test")))
+    question = "Convert the point $(0,3)$ in rectangular coordinates to polar coordinates.  Enter your answer in the form "
+    question += "$(r,\\theta),$ where $r > 0$ and $0 \\le \\theta < 2 \\pi.$"
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"question": question, "answer": "3"}) + "\n")
+    with pytest.raises(UsageError, match=r"holds questions of MATH-500"):
+        run(tmp_path / "run", config(source=ProblemSource(str(tmp_path / "mine.jsonl"))))
+    assert not (tmp_path / "run").exists()
+
+
+def test_held_out_questions_are_never_learnt_from(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {number} + 1?", "answer": str(number + 1)} for number in range(20)]
+    for name, part in (("train", rows), ("held", rows[:5]), ("against", rows[5:8])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    heard: list[str] = []
+    sources = {name: ProblemSource(str(tmp_path / f"{name}.jsonl")) for name in ("train", "held")}
+    chosen = config(source=sources["train"], held_out=sources["held"], against=(str(tmp_path / "against.jsonl"),))
+    found = read_questions(chosen, heard.append)
+    assert {each.question for each in found.train} == {row["question"] for row in rows[8:]}
+    assert heard == ["8 questions are left out: they are among the held-out ones, or in an evaluation set"]
+    with pytest.raises(InputError, match="no question"):
+        read_questions(replace(chosen, source=sources["held"]), heard.append)
+
+
+def test_every_question_once_before_any_of_them_twice() -> None:
+    found = read_questions(config(), print)
+    drawn = [each.id for update in range(20) for each in found.of_update(update, 4, seed=3)]
+    size = len(found.train)
+    assert len(set(drawn[:size])) == len(set(drawn[size : 2 * size])) == size
+    assert drawn[:size] != drawn[size : 2 * size]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"engine": EngineSpec("openai", "m")}, "--engine builtin or transformers"),
+        ({"credit": Credit("min")}, "--prm"),
+        ({"group": 1}, "--group"),
+        ({"overlong": "long"}, "--overlong"),
+        ({"updates": 0}, "at least 1"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        run(tmp_path / "run", config(**changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_best_of_equals_is_the_first() -> None:
+    state = State(evaluations=[Evaluation(0, (1.0, 0.0), 1), Evaluation(2, (0.0, 1.0), 1), Evaluation(4, (None, 0.0), 1)])
+    assert state.best is not None
+    assert state.best.update == 0
+
+
+def test_interrupted_means_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ctrl-C: the update is finished, saved, and the sentence says how to go on."""
+    import os
+    import signal
+
+    def press(done: int, *_: object) -> None:
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match=r"stopped after [12] of 4 updates; --resume continues"):
+        run(tmp_path / "run", config(save_every=4, evaluate_every=4), Listeners(on_update=press))
+    assert run(tmp_path / "run", config(save_every=4, evaluate_every=4), resume=True).updates == 4
