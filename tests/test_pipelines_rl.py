@@ -14,18 +14,23 @@ import torch
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import EngineError, InputError, Interrupted, RunDirError, UsageError
 from openr_data.models.files import BUILTIN, policy_template
+from openr_data.pipelines.config import GenerateConfig, RunOptions
+from openr_data.pipelines.generate import generate_stage
 from openr_data.pipelines.rl import training
-from openr_data.pipelines.rl.config import RLConfig
+from openr_data.pipelines.rl.config import Grpo, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.questions import read_questions
+from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import Evaluation, State
 from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
+from openr_data.pipelines.stage import run_stage
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource
 from openr_data.rl.credit import Credit
 from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.models import load_policy
+from openr_data.rl.trajectory import Group
 from openr_data.types import Sampling
 
 SOURCE = ProblemSource("builtin", count=40, difficulty=3, seed=1, split="train")
@@ -38,10 +43,9 @@ def config(**changes: Any) -> RLConfig:
         SOURCE,
         HELD_OUT,
         EngineSpec("builtin"),
+        Grpo(questions=4, group=4),
         learn=LearnConfig(temperature=1.2, length=80, batch_tokens=2000),
         updates=4,
-        questions=4,
-        group=4,
         evaluate_every=2,
         save_every=1,
     )
@@ -65,7 +69,7 @@ def weights(folder: Path) -> torch.Tensor:
     return torch.cat([each.detach().flatten() for each in load_policy(folder, torch.device("cpu")).parameters()])
 
 
-PROCESS = config(credit=Credit("process"), prm="builtin")
+PROCESS = config(teaching=Grpo(Credit("process"), questions=4, group=4), prm="builtin")
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +132,8 @@ def test_a_finished_run_is_told_again(whole: Path) -> None:
 def test_a_directory_of_another_run_is_refused(whole: Path) -> None:
     with pytest.raises(UsageError, match="--resume goes on"):
         run(whole, PROCESS)
-    with pytest.raises(RunDirError, match=r"config\.group \(4, now 8\)"):
-        run(whole, replace(PROCESS, group=8), resume=True)
+    with pytest.raises(RunDirError, match=r"config\.teaching\.group \(4, now 8\)"):
+        run(whole, replace(PROCESS, teaching=Grpo(Credit("process"), questions=4, group=8)), resume=True)
 
 
 def test_a_directory_with_something_else_is_refused(tmp_path: Path) -> None:
@@ -162,13 +166,14 @@ def test_a_guard_ends_a_run_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_loses_everything_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learn = training._Run._learn
+    groups = Rollouts.groups
+    calls = iter(range(100))
 
-    def lost(self: Any, groups: Any, number: int) -> dict[str, float]:
-        empty = [replace(group, trajectories=()) for group in groups]
-        return learn(self, empty if number == 2 else groups, number)
+    async def lost(self: Rollouts, *asked: Any) -> list[Group]:
+        found = await groups(self, *asked)
+        return [replace(each, trajectories=()) for each in found] if next(calls) == 4 else found
 
-    monkeypatch.setattr(training._Run, "_learn", lost)
+    monkeypatch.setattr(Rollouts, "groups", lost)  # measurement, two updates, measurement, and the third update
     with pytest.raises(EngineError, match="nothing to learn from"):
         run(tmp_path / "run", config())
     assert (tmp_path / "run" / ".checkpoints" / "000002" / "state.json").is_file()
@@ -197,6 +202,8 @@ def test_held_out_questions_are_never_learnt_from(tmp_path: Path) -> None:
     assert heard == ["8 questions are left out: they are among the held-out ones, or in an evaluation set"]
     with pytest.raises(InputError, match="no question"):
         read_questions(replace(chosen, source=sources["held"]), heard.append)
+    with pytest.raises(UsageError, match="--group"):
+        Grpo(group=1)
 
 
 def test_every_question_once_before_any_of_them_twice() -> None:
@@ -211,8 +218,8 @@ def test_every_question_once_before_any_of_them_twice() -> None:
     ("changes", "words"),
     [
         ({"engine": EngineSpec("openai", "m")}, "--engine builtin or transformers"),
-        ({"credit": Credit("min")}, "--prm"),
-        ({"group": 1}, "--group"),
+        ({"teaching": Grpo(Credit("min"))}, "--prm"),
+        ({"teaching": Rft(rounds=9)}, "--rounds"),
         ({"overlong": "long"}, "--overlong"),
         ({"updates": 0}, "at least 1"),
     ],
@@ -241,3 +248,52 @@ def test_interrupted_means_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Interrupted, match=r"stopped after [12] of 4 updates; --resume continues"):
         run(tmp_path / "run", config(save_every=4, evaluate_every=4), Listeners(on_update=press))
     assert run(tmp_path / "run", config(save_every=4, evaluate_every=4), resume=True).updates == 4
+
+
+RFT = config(teaching=Rft(rounds=2, questions=10, group=4, batch=8), source=replace(SOURCE, count=60))
+
+
+def test_rejection_sampling_imitates_what_is_right_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    def kill(done: int, *_: object) -> None:
+        if done == 3:
+            raise Killed
+
+    whole = run(tmp_path / "whole", RFT)
+    rounds = [json.loads((tmp_path / "whole" / ".checkpoints" / f"round-00{number}.json").read_text()) for number in range(2)]
+    assert whole.tokens == sum(each["tokens"] for each in rounds)
+    assert all(2 < len(each["kept"]) <= 40 for each in rounds)
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", RFT, Listeners(on_update=kill))
+    assert run(tmp_path / "cut", RFT, resume=True).tokens == whole.tokens
+    ends = [tmp_path / name / ".checkpoints" / "000004" for name in ("whole", "cut")]
+    assert torch.equal(*map(weights, ends))
+
+
+def test_nothing_right_is_nothing_to_imitate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wrong(self: Rollouts, *_: Any) -> float:
+        return 0.0
+
+    monkeypatch.setattr(Rollouts, "_outcome", wrong)
+    with pytest.raises(EngineError, match="nothing to imitate"):
+        run(tmp_path / "run", RFT)
+
+
+def test_solutions_of_a_run_are_imitated(tmp_path: Path) -> None:
+    chosen = GenerateConfig(replace(SOURCE, count=16), EngineSpec("builtin"), Sampling(1.6, 80, 0), 4)
+    run_stage(generate_stage(chosen), RunOptions(tmp_path / "generated"))
+    sft = Sft((str(tmp_path / "generated"),), batch=64, epochs=30)
+    result = run(
+        tmp_path / "run", config(source=None, teaching=sft, updates=0, learn=LearnConfig(rate=1e-4, warmup=0, length=80))
+    )
+    told = metrics(tmp_path / "run")
+    assert (result.updates, result.tokens) == (len(told), 0)
+    assert told[-1]["nll"] < told[0]["nll"]
+    assert all(each["learnt"] == 1 for each in told)
+
+
+def test_data_without_a_right_solution_is_refused(tmp_path: Path) -> None:
+    row = {"id": "p1", "generator": "m", "problem": "2 + 2?", "steps": ["2 + 2 = 5"], "final_answer_correct": False, "label": 0}
+    (tmp_path / "errors.jsonl").write_text(json.dumps(row) + "\n")
+    chosen = config(source=None, teaching=Sft((str(tmp_path / "errors.jsonl"),)))
+    with pytest.raises(InputError, match="no right solution"):
+        run(tmp_path / "run", chosen)

@@ -8,6 +8,7 @@ import pytest
 
 from openr_data.errors import UsageError
 from openr_data.rl.credit import Credit, Kind, token_advantages
+from openr_data.rl.selection import kept
 from openr_data.rl.trajectory import Group, Trajectory, step_lengths
 from openr_data.steps import StepFormat
 
@@ -94,3 +95,16 @@ def test_a_trajectory_whose_parts_do_not_fit_is_refused() -> None:
         Trajectory((1,), (2, 3), ("a",), (1,), 1.0)
     with pytest.raises(ValueError, match="scores"):
         Trajectory((1,), (2, 3), ("a",), (2,), 1.0, (0.1, 0.2))
+
+
+def test_what_is_imitated_is_right_whole_and_different() -> None:
+    right = Trajectory((1,), (2, 3), ("a = 1", "b"), (1, 1), 1.0, (0.9, 0.5))
+    spaced = Trajectory((1,), (2, 3), ("a  = 1", "b "), (1, 1), 1.0, (0.9, 0.5))
+    lucky = Trajectory((1,), (2, 3), ("a = 2", "b"), (1, 1), 1.0, (0.1, 0.9))
+    better = Trajectory((1,), (2, 3), ("a = 3", "b"), (1, 1), 1.0, (0.8, 0.8))
+    wrong, unknown = (Trajectory((1,), (2, 3), ("c", "d"), (1, 1), outcome) for outcome in (0.0, None))
+    cut = Trajectory((1,), (2, 3), ("e", "d"), (1, 1), 1.0, cut=True)
+    group = Group("q", (right, spaced, lucky, better, wrong, unknown, cut))
+    assert kept(group, 0) == [better, right, lucky]
+    assert kept(group, 1) == [better]
+    assert kept(group, 0, least=0.3) == [better, right]

@@ -144,6 +144,10 @@ class LocalEngine:
         """The tokens of the prompt."""
         return tuple(self._text.encode_prompt(self.prompt(question, prefix)))
 
+    def written(self, text: str, /) -> tuple[int, ...]:
+        """The tokens of a whole solution as the model would have written it, its end token included."""
+        return (*self._text.encode(text), *self._text.end)
+
     def text_of(self, prompt: Sequence[int], ids: Sequence[int], /) -> str:
         """The text of the first generated tokens, as it follows the prompt."""
         return self._text.continuation(prompt, ids)

@@ -90,6 +90,12 @@ class TextSide:
     def _encode_prompt(self, prompt: str) -> tuple[int, ...]:
         return tuple(self.encode(prompt))
 
+    @property
+    def end(self) -> tuple[int, ...]:
+        """The token that ends a solution; none where the tokenizer has no such token."""
+        end = self.tokenizer.eos_token_id
+        return () if end is None else (int(end),)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, without special tokens and without cosmetics."""
         if self._backend:

@@ -33,7 +33,8 @@ class Guards:
 @dataclass(frozen=True, slots=True)
 class Signs:
     """Of one update: means over its solutions. `score` is the mean p(+) of a solution's steps, `lowest` of its worst step and
-    `total` of their sum; `None` without scores. `right` is the share of right answers among those that are known.
+    `total` of their sum; `None` without scores. `right` is the share of right answers among those that are known,
+    and `learnt` that of the solutions from which anything could be learnt: none, where all rewards of a group are equal.
     """
 
     steps: float
@@ -45,9 +46,10 @@ class Signs:
     lowest: float | None = None
     total: float | None = None
     kl: float = 0.0
+    learnt: float = 1.0
 
 
-def signs(groups: Sequence[Group], kl: float = 0.0) -> Signs:
+def signs(groups: Sequence[Group], kl: float = 0.0, learnt: float = 1.0) -> Signs:
     """Raises `ValueError` without a solution."""
     every = [each for group in groups for each in group.trajectories]
     if not every:
@@ -65,11 +67,14 @@ def signs(groups: Sequence[Group], kl: float = 0.0) -> Signs:
         lowest=_mean([min(line) for line in scored]),
         total=_mean([sum(line) for line in scored]),
         kl=kl,
+        learnt=learnt,
     )
 
 
 def reason_to_stop(history: Sequence[Signs], guards: Guards) -> str:
     """One sentence, or nothing. `history` holds every update of the run so far."""
+    if len(history) >= guards.window and not _of(history[-guards.window :], "learnt"):
+        return f"in {guards.window} updates all rewards of each question were equal: the questions are too easy or too hard"
     if len(history) < 2 * guards.window:
         return ""
     first, now = history[: guards.window], history[-guards.window :]

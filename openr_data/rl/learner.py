@@ -109,14 +109,14 @@ class Learner:
         extent = Extent(sum(len(each.tokens) for each in mine), len(mine), self.config.length)
         learnt = [row for row in rows if self._reference is not None or any(samples[row].advantages)]
         self.optimizer.zero_grad()
-        sums = {"loss": 0.0, "clipped": 0.0, "entropy": 0.0, "kl": 0.0}
+        sums = {"loss": 0.0, "clipped": 0.0, "nll": 0.0, "kl": 0.0}
         for batch in batches([samples[row] for row in learnt], self.config.batch_tokens, self._device):
             of_batch = [learnt[place] for place in batch.rows]
             for name, value in self._backward(batch, of_batch, old, reference, extent).items():
                 sums[name] += value
         norm = self._finish(sums["loss"])
         seen = max(1, sum(len(samples[row].tokens) for row in learnt))
-        return {"loss": sums["loss"], "gradient": norm, **{name: sums[name] / seen for name in ("clipped", "entropy", "kl")}}
+        return {"loss": sums["loss"], "gradient": norm, **{name: sums[name] / seen for name in ("clipped", "nll", "kl")}}
 
     def _backward(
         self, batch: Batch, rows: Sequence[int], old: list[Tensor] | None, reference: list[Tensor] | None, extent: Extent
@@ -146,10 +146,10 @@ class Learner:
 
 @torch.no_grad()
 def _told(played: Played, loss: PolicyLoss) -> dict[str, float]:
-    """Sums over the tokens of a batch. The surprise at what was sampled estimates the entropy of the policy that sampled it."""
+    """Sums over the tokens of a batch. The negative log-likelihood of own samples estimates the entropy of the policy."""
     apart = torch.zeros(()) if played.reference is None else (divergence(played.new, played.reference) * played.mask).sum()
     surprise = -(played.new * played.mask).sum()
-    return {"clipped": clipped_share(played, loss).item(), "entropy": surprise.item(), "kl": apart.item()}
+    return {"clipped": clipped_share(played, loss).item(), "nll": surprise.item(), "kl": apart.item()}
 
 
 def _padded(lines: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from openr_data.rl.credit import Credit
     from openr_data.rl.guards import Guards
     from openr_data.rl.learner import LearnConfig
+    from openr_data.rl.losses import PolicyLoss
+    from openr_data.types import Sampling
 
 _CREDIT, _LEARN, _GUARDS = "Rewards", "Learning", "Guards"
 
@@ -33,7 +35,6 @@ class CreditOptions:
         bool, _option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)
     ] = True
     min_temperature: Annotated[float, _option("--min-temperature", "Of the soft minimum.", _CREDIT)] = 0.1
-    overlong: Annotated[str, _option("--overlong", "A solution that is cut: wrong, or masked.", _CREDIT)] = "wrong"
 
     def value(self) -> Credit:
         from openr_data.rl.credit import Credit
@@ -49,14 +50,38 @@ class CreditOptions:
 
 @dataclass(frozen=True, slots=True)
 class LearnOptions:
-    updates: Annotated[int, _option("--updates", "Updates of the run.", _LEARN, min=1)] = 100
-    questions: Annotated[int, _option("--questions", "Questions of an update.", _LEARN, min=1)] = 32
-    group: Annotated[int, _option("--group", "Solutions of each question.", _LEARN, min=2)] = 8
+    """How the policy learns, whatever from."""
+
     rate: Annotated[float, _option("--rate", "Learning rate.", _LEARN)] = 1e-4
     schedule: Annotated[str, _option("--schedule", "constant, linear (falls over the last three fifths) or cosine.", _LEARN)] = (
         "linear"
     )
     warmup: Annotated[int, _option("--warmup", "Updates until the rate is reached.", _LEARN, min=0)] = 5
+    clip_gradient: Annotated[float, _option("--clip-gradient", "Norm of the gradient.", _LEARN)] = 1.0
+    weight_decay: Annotated[float, _option("--weight-decay", "Of AdamW.", _LEARN, min=0.0)] = 0.0
+    batch_tokens: Annotated[int, _option("--batch-tokens", "Most ids of a forward pass.", _LEARN, min=1)] = 16384
+
+    def value(self, sampling: Sampling, ratio: RatioOptions | None = None) -> LearnConfig:
+        from openr_data.rl.learner import LearnConfig
+
+        passes = {} if ratio is None else {"loss": ratio.loss(), "epochs": ratio.epochs, "minibatches": ratio.minibatches}
+        return LearnConfig(
+            rate=self.rate,
+            schedule=self.schedule,
+            warmup=self.warmup,
+            clip=self.clip_gradient,
+            weight_decay=self.weight_decay,
+            batch_tokens=self.batch_tokens,
+            temperature=sampling.temperature,
+            length=sampling.max_tokens,
+            **passes,  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RatioOptions:
+    """Several passes over the same solutions, and how far the policy may go in them."""
+
     epochs: Annotated[int, _option("--epochs", "Passes over the solutions of an update.", _LEARN, min=1)] = 1
     minibatches: Annotated[int, _option("--minibatches", "Parts of a pass, each with a step.", _LEARN, min=1)] = 1
     clip_low: Annotated[float, _option("--clip-low", "How far below 1 the ratio may fall.", _LEARN)] = 0.2
@@ -64,29 +89,11 @@ class LearnOptions:
     ratio: Annotated[str, _option("--ratio", "Of each token, step or sequence.", _LEARN)] = "token"
     reduction: Annotated[str, _option("--reduction", "dapo, grpo or dr_grpo.", _LEARN)] = "dapo"
     beta: Annotated[float, _option("--beta", "Weight of the penalty for leaving the reference model.", _LEARN, min=0.0)] = 0.0
-    clip_gradient: Annotated[float, _option("--clip-gradient", "Norm of the gradient.", _LEARN)] = 1.0
-    weight_decay: Annotated[float, _option("--weight-decay", "Of AdamW.", _LEARN, min=0.0)] = 0.0
-    batch_tokens: Annotated[int, _option("--batch-tokens", "Most ids of a forward pass.", _LEARN, min=1)] = 16384
-    threads: Annotated[int, _option("--threads", "Threads of the learner on a CPU (0: all).", _LEARN, min=0)] = 0
 
-    def value(self, temperature: float, length: int) -> LearnConfig:
-        from openr_data.rl.learner import LearnConfig
+    def loss(self) -> PolicyLoss:
         from openr_data.rl.losses import PolicyLoss
 
-        loss = PolicyLoss(self.clip_low, self.clip_high, self.ratio, self.reduction, self.beta)  # type: ignore[arg-type]
-        return LearnConfig(
-            loss=loss,
-            rate=self.rate,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            epochs=self.epochs,
-            minibatches=self.minibatches,
-            clip=self.clip_gradient,
-            weight_decay=self.weight_decay,
-            batch_tokens=self.batch_tokens,
-            temperature=temperature,
-            length=length,
-        )
+        return PolicyLoss(self.clip_low, self.clip_high, self.ratio, self.reduction, self.beta)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

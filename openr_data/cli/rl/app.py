@@ -8,15 +8,12 @@ import typer
 
 from openr_data.cli.help import help_of
 from openr_data.cli.rl.grpo import grpo
+from openr_data.cli.rl.rft import rft
+from openr_data.cli.rl.sft import sft
 
 app = typer.Typer(help="Train a policy with rewards for steps and answers.", no_args_is_help=True)
 
-COMMANDS: tuple[Callable[..., None], ...] = (grpo,)
-
-
-@app.callback()
-def _group() -> None:
-    """Train a policy with rewards for steps and answers."""
+COMMANDS: tuple[Callable[..., None], ...] = (sft, rft, grpo)
 
 
 for _command in COMMANDS:

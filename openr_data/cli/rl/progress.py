@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from openr_data.pipelines.rl.state import Evaluation
 
 _Listeners = tuple[Callable[[int, int, dict[str, Any]], None], Callable[["Evaluation"], None]]
-_LOGGED = ("right", "score", "lowest", "steps", "cut", "kl", "entropy", "loss", "gradient", "rate", "sampled_tokens")
+_LOGGED = ("right", "score", "lowest", "steps", "cut", "kl", "nll", "loss", "gradient", "rate", "sampled_tokens")
 
 
 @contextmanager
-def watching(updates: int, out: Path) -> Iterator[_Listeners]:
+def watching() -> Iterator[_Listeners]:
     """Two listeners: of updates, and of measurements."""
     if not err.is_terminal:
         yield _json_update(), _json_evaluation
         return
     columns = (SpinnerColumn(), TextColumn("update"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[told]}"), console=err, expand=True) as bar:
-        task = bar.add_task("update", total=updates, told="")
+        task = bar.add_task("update", total=None, told="")
 
-        def on_update(done: int, _: int, told: dict[str, Any]) -> None:
-            bar.update(task, completed=done, told=line(told))
+        def on_update(done: int, updates: int, told: dict[str, Any]) -> None:
+            bar.update(task, total=updates, completed=done, told=line(told))
 
         def on_evaluation(found: Evaluation) -> None:
             err.print(f"after {found.update} updates {found.accuracy:.1%} of {len(found.right)} held-out questions are right")
@@ -44,11 +43,13 @@ def watching(updates: int, out: Path) -> Iterator[_Listeners]:
 
 
 def line(told: dict[str, Any]) -> str:
-    """The share of right answers, the mean score of steps, steps per solution.
+    """The share of right answers, the mean score of steps, steps per solution; where nothing was sampled, nats per token.
 
-    >>> line({"right": 0.5, "score": None, "steps": 9.04})
-    'right 50%  9.0 steps'
+    >>> line({"right": 0.5, "score": None, "steps": 9.04}), line({"nll": 0.25})
+    ('right 50%  9.0 steps', '0.250 nats per token')
     """
+    if "right" not in told:
+        return f"{told['nll']:.3f} nats per token"
     right = "right unknown" if told["right"] is None else f"right {told['right']:.0%}"
     score = "" if told["score"] is None else f"  score {told['score']:.2f}"
     return f"{right}{score}  {told['steps']:.1f} steps"
@@ -63,7 +64,15 @@ def _json_update() -> Callable[[int, int, dict[str, Any]], None]:
         if done < updates and time.monotonic() - last < INTERVAL:
             return
         last = time.monotonic()
-        _write({"event": "progress", "stage": "rl", "update": done, "updates": updates, **{name: told[name] for name in _LOGGED}})
+        _write(
+            {
+                "event": "progress",
+                "stage": "rl",
+                "update": done,
+                "updates": updates,
+                **{name: told[name] for name in _LOGGED if name in told},
+            }
+        )
 
     return on_update
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def warn_of(config: RLConfig) -> None:
-    if config.credit.kind == "sum":
+    from openr_data.pipelines.rl.config import Grpo
+
+    if isinstance(config.teaching, Grpo) and config.teaching.credit.kind == "sum":
         warn("summed scores pay for steps, good or not: --credit process or min do not (PURE, arXiv 2504.15275)")
 
 

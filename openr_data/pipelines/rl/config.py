@@ -1,4 +1,4 @@
-"""What a run of reinforcement learning is: saved beside its checkpoints, and compared when it goes on."""
+"""What a run is in which a policy learns: saved beside its checkpoints, and compared when it goes on."""
 
 from __future__ import annotations
 
@@ -17,25 +17,74 @@ POLICIES = ("builtin", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
-class RLConfig:
-    """One update samples `group` solutions of `questions` questions of `source`, and learns from them. `held_out` measures the
-    policy, greedily, every `evaluate_every` updates; its questions are never learnt from, nor are those of the files `against`.
+class Grpo:
+    """Every update samples `group` solutions of `questions` questions, and learns from them by `credit`. Raises `UsageError`."""
 
-    `prm` names the process reward model; its identity stands in the record. `overlong`: a solution that is cut has the outcome 0
-    (`wrong`), or nothing is learnt from it (`masked`, DAPO, arXiv 2503.14476). `save_every` is in updates.
+    credit: Credit = field(default_factory=Credit)
+    questions: int = 32
+    group: int = 8
+
+    def __post_init__(self) -> None:
+        if self.group < 2:
+            raise UsageError("--group is at least 2: a solution is compared with the others of its question")
+        if self.questions < 1:
+            raise UsageError("--questions is at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Sft:
+    """The right solutions of `data` (runs, published folders, files of a known layout) are imitated, `batch` an update. Without
+    `updates` in the run, `epochs` times over. Raises `UsageError`.
     """
 
-    source: ProblemSource
+    data: tuple[str, ...]
+    batch: int = 64
+    epochs: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.epochs <= 0 or not self.data:
+            raise UsageError("--batch and --epochs are above 0, and some data is named")
+
+
+@dataclass(frozen=True, slots=True)
+class Rft:
+    """`rounds` times, `group` solutions of `questions` questions are sampled; of each question at most `keep` right ones that
+    differ are imitated (0: all of them), those with the best worst step first where a model scores steps, and none whose worst
+    step is below `least`. The run's updates are shared out among the rounds. Raises `UsageError`.
+    """
+
+    rounds: int = 2
+    questions: int = 500
+    group: int = 8
+    keep: int = 4
+    least: float = 0.0
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.questions, self.group, self.batch) < 1 or self.keep < 0:
+            raise UsageError("--rounds, --questions, --group and --batch are at least 1, and --keep is not below 0")
+
+
+@dataclass(frozen=True, slots=True)
+class RLConfig:
+    """`teaching` says what the policy learns from; `source` are the questions that it is asked (none: it is asked nothing).
+    `held_out` measures it, greedily, every `evaluate_every` updates; its questions are never learnt from, nor are those of the
+    files `against`.
+
+    `prm` names the process reward model; its identity stands in the record. `overlong`: a solution that is cut has the outcome 0
+    (`wrong`), or nothing is learnt from it (`masked`, DAPO, arXiv 2503.14476). `updates` 0 is as many as `teaching` says.
+    `save_every` is in updates.
+    """
+
+    source: ProblemSource | None
     held_out: ProblemSource
     engine: EngineSpec
-    credit: Credit = field(default_factory=Credit)
+    teaching: Grpo | Sft | Rft = field(default_factory=Grpo)
     learn: LearnConfig = field(default_factory=LearnConfig)
     guards: Guards = field(default_factory=Guards)
     prm: str = ""
     grader: str = "math"
     updates: int = 100
-    questions: int = 32
-    group: int = 8
     evaluate_every: int = 20
     save_every: int = 10
     overlong: str = "wrong"
@@ -48,12 +97,14 @@ class RLConfig:
         """Raises `UsageError`."""
         if self.engine.engine not in POLICIES:
             raise UsageError(f"a policy that learns is a model of transformers here: --engine {' or '.join(POLICIES)}")
-        if self.credit.scores and not self.prm:
-            raise UsageError(f"--credit {self.credit.kind} needs the scores of a process reward model: name one with --prm")
-        if self.group < 2:
-            raise UsageError("--group is at least 2: a solution is compared with the others of its question")
-        if min(self.updates, self.questions, self.evaluate_every, self.save_every) < 1:
-            raise UsageError("updates, questions, --evaluate-every and --save-every are at least 1")
+        if isinstance(self.teaching, Grpo) and self.teaching.credit.scores and not self.prm:
+            raise UsageError(
+                f"--credit {self.teaching.credit.kind} needs the scores of a process reward model: name one with --prm"
+            )
+        if isinstance(self.teaching, Rft) and self.updates < self.teaching.rounds:
+            raise UsageError("each of the --rounds has an update at least: raise --updates")
+        if self.updates < (0 if isinstance(self.teaching, Sft) else 1) or min(self.evaluate_every, self.save_every) < 1:
+            raise UsageError("--updates, --evaluate-every and --save-every are at least 1")
         if self.overlong not in {"wrong", "masked"}:
             raise UsageError(f"--overlong is wrong or masked, not '{self.overlong}'")
         return self

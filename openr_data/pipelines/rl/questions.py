@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from random import Random
 
 from openr_data.errors import InputError, UsageError
 from openr_data.graders import grades_itself
 from openr_data.pipelines.prm.contamination import Guard
 from openr_data.pipelines.rl.config import RLConfig
+from openr_data.pipelines.rl.turns import turns
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.problems.benchmarks import named_benchmark
 from openr_data.problems.evaluation_sets import evaluation_set_of
@@ -17,54 +17,60 @@ from openr_data.types import Problem
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """What nobody may learn from: the questions that measure, those of known evaluation sets and those of the files `against`."""
+
+    measuring: frozenset[str]
+    guard: Guard
+
+    def why(self, question: str) -> str:
+        """The name of the evaluation set, `held out`, or nothing: it may be learnt from."""
+        if _plain(question) in self.measuring:
+            return "held out"
+        return evaluation_set_of(question) or self.guard.found(question)
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
-    """`left_out` counts the questions of the source that are in the held-out ones or in an evaluation set."""
+    """`train` is empty where the policy is asked nothing."""
 
     train: tuple[Problem, ...]
     held_out: tuple[Problem, ...]
-    left_out: int
+    ban: Ban
 
     def of_update(self, update: int, count: int, seed: int) -> list[Problem]:
-        """Every question once, in a new order each time round; an update may end one round and begin the next."""
-        found: list[Problem] = []
-        place = update * count
-        while len(found) < count:
-            turn, start = divmod(place + len(found), len(self.train))
-            order = Random(f"{seed}/{turn}").sample(range(len(self.train)), len(self.train))
-            found += [self.train[at] for at in order[start : start + count - len(found)]]
-        return found
+        """Every question once, in a new order each time round; an update may end one turn and begin the next."""
+        return [self.train[place] for place in turns(len(self.train), update * count, count, seed)]
 
 
 def read_questions(config: RLConfig, warn: Callable[[str], None]) -> Questions:
     """Raises `UsageError` for a source that is an evaluation set, or mostly holds the questions of one, and `InputError` where no
     question is left.
     """
-    _refuse(config.source)
-    held_out, train = _read(config.held_out), _read(config.source)
-    guard = Guard(config.against, config.ngram, config.overlap)
-    measured = {_plain(each.question) for each in held_out}
-    known = [evaluation_set_of(each.question) for each in train]
-    kept = [
-        each
-        for each, name in zip(train, known, strict=True)
-        if not name and _plain(each.question) not in measured and not guard.found(each.question)
-    ]
-    names = sorted({name for name in known if name})
-    if names and len(kept) < len(train) / 2:
-        raise UsageError(
-            f"{config.source.location} holds questions of {', '.join(names)}: nobody may learn from an evaluation set"
-        )
-    if not kept or not held_out:
-        raise InputError(f"{(config.source if held_out else config.held_out).location} has no question that can be used")
-    if len(kept) < len(train):
-        warn(f"{len(train) - len(kept)} questions are left out: they are among the held-out ones, or in an evaluation set")
-    return Questions(tuple(kept), tuple(held_out), len(train) - len(kept))
+    held_out = _read(config.held_out)
+    if not held_out:
+        raise InputError(f"{config.held_out.location} has no question that can measure the policy")
+    measuring = frozenset(_plain(each.question) for each in held_out)
+    ban = Ban(measuring, Guard(config.against, config.ngram, config.overlap))
+    train = _allowed(config.source, ban, warn) if config.source else ()
+    return Questions(tuple(train), tuple(held_out), ban)
 
 
-def _refuse(source: ProblemSource) -> None:
+def _allowed(source: ProblemSource, ban: Ban, warn: Callable[[str], None]) -> list[Problem]:
     name = named_benchmark(source)
     if name:
-        raise UsageError(f"{name} is an evaluation set, and nobody may learn from one: choose other --problems")
+        raise UsageError(f"{name} is an evaluation set, and nobody may learn from one: choose other problems")
+    every = _read(source)
+    banned = [ban.why(each.question) for each in every]
+    sets = sorted(set(banned) - {"", "held out"})
+    if sets and 2 * sum(why in sets for why in banned) > len(every):
+        raise UsageError(f"{source.location} holds questions of {', '.join(sets)}: nobody may learn from an evaluation set")
+    kept = [each for each, why in zip(every, banned, strict=True) if not why]
+    if not kept:
+        raise InputError(f"{source.location} has no question that can be learnt from")
+    if len(kept) < len(every):
+        warn(f"{len(every) - len(kept)} questions are left out: they are among the held-out ones, or in an evaluation set")
+    return kept
 
 
 def _read(source: ProblemSource) -> Sequence[Problem]:

@@ -21,23 +21,24 @@ from openr_data.errors import EngineError, Interrupted
 from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.models.devices import choose_device, cpu_count
 from openr_data.models.files import model_digest
-from openr_data.pipelines.rl.config import RLConfig
+from openr_data.pipelines.rl.config import Grpo, Rft, RLConfig
+from openr_data.pipelines.rl.lesson import Lesson, Teacher
 from openr_data.pipelines.rl.outcome import Result, ended
 from openr_data.pipelines.rl.questions import Questions, read_questions
 from openr_data.pipelines.rl.record import begin, finish, finished
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import OPTIMIZER, Evaluation, State, Writer, checkpoint, load_state, newest, write_metrics
+from openr_data.pipelines.rl.teaching.cloning import cloning_teacher
+from openr_data.pipelines.rl.teaching.grpo import GroupTeacher
+from openr_data.pipelines.rl.teaching.rejection import RejectionTeacher
 from openr_data.pipelines.runner import interruptible
 from openr_data.pipelines.second import open_prm
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.scorer import ModelScorer
 from openr_data.prm.score.step_scorer import BatchingStepScorer
-from openr_data.rl.batches import Sample
-from openr_data.rl.credit import token_advantages
 from openr_data.rl.guards import reason_to_stop, signs
 from openr_data.rl.learner import Learner
 from openr_data.rl.models import load_policy, save_policy
-from openr_data.rl.trajectory import Group
 from openr_data.store.lock import DirectoryLock
 from openr_data.types import Sampling
 
@@ -75,13 +76,14 @@ def train_policy(asked: Asked, listeners: Listeners = Listeners()) -> Result:
     config = asked.config.checked()
     questions = read_questions(config, listeners.warn)
     folder = model_folder(config.engine)
-    scorer = open_prm(asked.prm) if asked.prm and config.credit.scores else None
+    teacher = _teacher(asked, questions)
+    scorer = open_prm(asked.prm) if asked.prm and _scores(config) else None
     begin(asked.out, _record(asked, folder, scorer), resume=asked.resume)
     with DirectoryLock(asked.out):
         done = finished(asked.out)
         if done is not None:
             return Result.read(done)
-        run = _Run(asked, questions, folder, scorer, listeners)
+        run = _Run(asked, questions, teacher, folder, scorer, listeners)
         try:
             asyncio.run(run.go())
         except asyncio.CancelledError:
@@ -91,6 +93,19 @@ def train_policy(asked: Asked, listeners: Listeners = Listeners()) -> Result:
                 "there is too little memory: use fewer --batch-tokens or --slots; the last checkpoint is kept"
             ) from None
         return run.finish()
+
+
+def _teacher(asked: Asked, questions: Questions) -> Teacher:
+    config = asked.config
+    if isinstance(config.teaching, Grpo):
+        return GroupTeacher(config.teaching, questions, config.updates, config.seed)
+    if isinstance(config.teaching, Rft):
+        return RejectionTeacher(config.teaching, questions, config.updates, config.seed, asked.out)
+    return cloning_teacher(config.teaching, questions.ban, config.updates, config.seed)
+
+
+def _scores(config: RLConfig) -> bool:
+    return config.teaching.credit.scores if isinstance(config.teaching, Grpo) else isinstance(config.teaching, Rft)
 
 
 def _record(asked: Asked, folder: Path, scorer: ModelScorer | None) -> dict[str, Any]:
@@ -107,9 +122,16 @@ class _Run:
     """One run that is under way, from its beginning or from a checkpoint."""
 
     def __init__(
-        self, asked: Asked, questions: Questions, folder: Path, scorer: ModelScorer | None, listeners: Listeners
+        self,
+        asked: Asked,
+        questions: Questions,
+        teacher: Teacher,
+        folder: Path,
+        scorer: ModelScorer | None,
+        listeners: Listeners,
     ) -> None:
-        self.asked, self.config, self.questions, self.listeners = asked, asked.config, questions, listeners
+        self.asked, self.config, self.listeners = asked, asked.config, listeners
+        self._questions, self._teacher, self._updates = questions, teacher, teacher.updates
         self._folder, self._scorer = folder, scorer
         self._last = newest(asked.out)
         self.state = load_state(self._last) if self._last else State()
@@ -129,11 +151,11 @@ class _Run:
             if not self.state.evaluations:
                 await self._evaluate(rollouts)
                 self._save()
-            while self.state.updates < self.config.updates and not self.state.stopped:
+            while self.state.updates < self._updates and not self.state.stopped:
                 await self._update(rollouts)
-                if stop.is_set() and self.state.updates < self.config.updates:
+                if stop.is_set() and self.state.updates < self._updates:
                     self._save()
-                    raise Interrupted(f"stopped after {self.state.updates} of {self.config.updates} updates; --resume continues")
+                    raise Interrupted(f"stopped after {self.state.updates} of {self._updates} updates; --resume continues")
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Rollouts]:
@@ -147,44 +169,37 @@ class _Run:
 
     async def _update(self, rollouts: Rollouts) -> None:
         began, number = time.monotonic(), self.state.updates
-        seed = Random(f"{self.config.seed}/{number}").getrandbits(31)
-        problems = self.questions.of_update(number, self.config.questions, self.config.seed)
-        groups = await rollouts.groups(problems, self.config.group, seed)
+        lesson = await self._teacher.lesson(number, rollouts)
         sampled = time.monotonic()
-        told = self._learn(groups, number)
+        told = self._learn(lesson, number)
         rollouts.engine.load(self._model.state_dict(), str(number + 1))
-        self._note(groups, told | {"seconds_sampling": sampled - began, "seconds_learning": time.monotonic() - sampled})
+        self._note(lesson, told | {"seconds_sampling": sampled - began, "seconds_learning": time.monotonic() - sampled})
         self.state.seconds += time.monotonic() - began
         await self._after(rollouts)
 
-    def _learn(self, groups: list[Group], number: int) -> dict[str, float]:
-        samples = [
-            Sample(each.prompt, each.tokens, line, each.lengths)
-            for group in groups
-            for each, line in zip(group.trajectories, token_advantages(group, self.config.credit), strict=True)
-        ]
-        if not samples:
-            raise EngineError("the engine lost every sample of an update, so there is nothing to learn from")
+    def _learn(self, lesson: Lesson, number: int) -> dict[str, float]:
         torch.manual_seed(Random(f"{self.config.seed}/{number}/learn").getrandbits(31))  # of dropout, where a model has any
-        rate = self.config.learn.rate_at(number, self.config.updates)
+        rate = self.config.learn.rate_at(number, self._updates)
         with _threads(self.asked.threads):
-            told = self._learner.update(samples, rate, Random(f"{self.config.seed}/{number}/order"))
-        learnt = sum(any(each.advantages) for each in samples)
-        return {**told, "rate": rate, "learnt": learnt / len(samples)}
+            told = self._learner.update(lesson.samples, rate, Random(f"{self.config.seed}/{number}/order"))
+        learnt = sum(any(each.advantages) for each in lesson.samples)
+        return {**told, "rate": rate, "learnt": learnt / len(lesson.samples)}
 
-    def _note(self, groups: list[Group], told: dict[str, float]) -> None:
-        seen = signs(groups, told.get("kl", 0.0))
-        tokens = sum(len(each.tokens) for group in groups for each in group.trajectories)
-        self.state.updates += 1
-        self.state.sampled += tokens
-        self.state.signs.append(seen)
-        self.state.metrics.append({"update": self.state.updates, **asdict(seen), **told, "sampled_tokens": tokens})
-        self.state.stopped = reason_to_stop(self.state.signs, self.config.guards)
-        self.listeners.on_update(self.state.updates, self.config.updates, self.state.metrics[-1])
+    def _note(self, lesson: Lesson, told: dict[str, float]) -> None:
+        state = self.state
+        state.updates += 1
+        state.sampled += lesson.tokens
+        noted: dict[str, Any] = {"update": state.updates, **told, "sampled_tokens": lesson.tokens}
+        if lesson.groups:
+            state.signs.append(signs(lesson.groups, told["kl"], told["learnt"]))
+            noted |= asdict(state.signs[-1])
+            state.stopped = reason_to_stop(state.signs, self.config.guards)
+        state.metrics.append(noted)
+        self.listeners.on_update(state.updates, self._updates, noted)
 
     async def _after(self, rollouts: Rollouts) -> None:
         """Measure and save, where that is due, or where the run ends."""
-        last = self.state.updates >= self.config.updates or bool(self.state.stopped)
+        last = self.state.updates >= self._updates or bool(self.state.stopped)
         if last or self.state.updates % self.config.evaluate_every == 0:
             await self._evaluate(rollouts)
             self._save()
@@ -194,7 +209,7 @@ class _Run:
     async def _evaluate(self, rollouts: Rollouts) -> None:
         greedy = Sampling(0.0, self.asked.sampling.max_tokens, 0)
         measured = Rollouts(rollouts.engine, rollouts.grader, None, greedy)
-        groups = await measured.groups(self.questions.held_out, 1, 0)
+        groups = await measured.groups(self._questions.held_out, 1, 0)
         every = [each for group in groups for each in (group.trajectories or (None,))]
         tokens = sum(len(each.tokens) for each in every if each)
         found = Evaluation(self.state.updates, tuple(each.outcome if each else None for each in every), tokens)

@@ -1,0 +1,1 @@
+"""Where lessons come from: one file for each way of teaching."""
