@@ -103,7 +103,8 @@ class Subsets:
 def weighted_vote(weights: Sequence[float], groups: Ints, right: Floats, subsets: Subsets, n: int) -> float:
     """The expected rightness of the answer with the largest sum of weights (arXiv 2206.02336), averaged over random subsets.
 
-    `groups[i]` is the answer of candidate i and `right[a]` how right answer a is. Weights are not negative.
+    `groups[i]` is the answer of candidate i and `right[a]` how right answer a is. The weights of an answer are not negative, or
+    sum to more than -1: such a one wins where a subset has no other.
     """
     table = np.zeros((len(groups), len(right)))
     table[np.arange(len(groups)), groups] = weights

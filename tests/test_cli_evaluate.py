@@ -50,7 +50,11 @@ def test_a_sweep_shows_tables_and_writes_the_figure(
     [
         (("--strategy", "beam"), "beam is guided by a process reward model: name one with --prm"),
         (("--strategy", "beem"), "--strategy is one of greedy, best_of_n"),
-        (("--selector", "prm_last"), "--selector is one of majority_vote"),
+        (("--selector", "prm_last", "--prm", "builtin"), "--selector is one of majority_vote"),
+        (("--selector", "prm_last_vote"), "--selector prm_last_vote needs the scores"),
+        (("--sweep", ",", "--prm", "builtin"), "--sweep names strategies"),
+        (("--strategy", "mcts", "--prm", "builtin", "--c-base", 0), "--c-base is above 0"),
+        (("--strategy", "mcts", "--prm", "builtin", "--c-init", "nan"), "finite numbers"),
         (("--sweep", "beam", "--budgets", "4;8", "--prm", "builtin"), "--budgets are numbers with commas"),
         (("--sweep", "beam", "--strategy", "beam"), "leave --strategy out"),
         (("--prm-dtype", "float32"), "name it with --prm"),
@@ -109,7 +113,18 @@ def test_a_killed_evaluation_goes_on(tmp_path: Path) -> None:
     subprocess.run([*base, "--out", str(tmp_path / "run"), "--resume"], check=True, capture_output=True)
     subprocess.run([*base, "--out", str(tmp_path / "straight")], check=True, capture_output=True)
     for table in ("searches", "candidates", "branches", "problems"):
-        assert list(RunReader.open(tmp_path / "run").rows(table)) == list(RunReader.open(tmp_path / "straight").rows(table))
+        assert rounded(tmp_path / "run", table) == rounded(tmp_path / "straight", table)
+
+
+def rounded(run: Path, table: str) -> list[dict[str, object]]:
+    """Scores of growing prefixes depend on what they are batched with by rounding; nothing else does."""
+
+    def short(value: object) -> object:
+        if isinstance(value, list):
+            return [short(each) for each in value]
+        return f"{value:.4g}" if isinstance(value, float) else value
+
+    return [{name: short(value) for name, value in row.items()} for row in RunReader.open(run).rows(table)]
 
 
 def _completions(journal: Path) -> int:

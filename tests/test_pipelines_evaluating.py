@@ -13,8 +13,8 @@ import pytest
 
 from openr_data.engines import EngineSpec
 from openr_data.errors import EngineError, InputError, UsageError
-from openr_data.pipelines.config import RunOptions
-from openr_data.pipelines.evaluating.config import EvaluateConfig, sweep
+from openr_data.pipelines.config import RunOptions, SecondEngine
+from openr_data.pipelines.evaluating.config import SUMMARISER, EvaluateConfig, sweep
 from openr_data.pipelines.evaluating.measured import Measured, Outcome, Way, measure
 from openr_data.pipelines.evaluating.optimum import optima
 from openr_data.pipelines.evaluating.outputs import write_outputs
@@ -165,7 +165,8 @@ def by_hand() -> Measured:
     }
     ways[Way("beam", 4, "majority_vote")] = Outcome(np.array([1.0, 1.0]), np.array([20.0, 28.0]))
     problems = (Problem("a", "A", "1", difficulty="1"), Problem("b", "B", "2", difficulty="10", metadata={"type": "Algebra"}))
-    return Measured(problems, ways, np.array([0.5, 0.0]), np.array([np.nan, np.nan]), np.zeros(2), {}, {})
+    unknown = np.array([np.nan, np.nan])
+    return Measured(problems, ways, {}, np.array([0.5, 0.0]), unknown, np.zeros(2), {}, {}, {})
 
 
 def test_points_are_means_with_paired_lifts() -> None:
@@ -241,3 +242,76 @@ def test_rows_of_a_question_carry_exactly_the_declared_columns() -> None:
     for name, rows in made.items():
         assert all({"item", *row} == set(TABLES[name].names) for row in rows)
     assert set(made) == {"searches", "candidates", "branches", "problems"}
+
+
+def chains(folder: Path, count: int) -> ProblemSource:
+    """Questions that the scripted engine knows how to answer."""
+    rows = [{"question": f"Start with {n} and add 3, 4 times.", "answer": str(n + 12)} for n in range(count)]
+    (folder / "chains.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return ProblemSource(str(folder / "chains.jsonl"))
+
+
+def scripted(out: Path, script: str, searches: tuple[SearchConfig, ...], **changes: Any) -> Measured:
+    source = chains(out.parent, 6)
+    run(out, config(searches, source=source, engine=EngineSpec("scripted", script=script), prm="", **changes), None)
+    return measure(RunReader.open(out), subsets=20, seed=0)
+
+
+def test_samples_that_the_engine_lost_are_no_wrong_answers(tmp_path: Path) -> None:
+    """Without an error in it every answer that came is right."""
+    found = scripted(tmp_path / "run", "error=0,lost=0.4", (SearchConfig("best_of_n", n=8),))
+    for way, outcome in found.ways.items():
+        assert outcome.right.tolist() == [1.0] * len(found.problems), way
+    assert found.reasons["best_of_n-8: lost by the engine"] > 0
+
+
+def test_a_question_of_which_everything_was_lost_is_set_aside(tmp_path: Path) -> None:
+    """One sample each: some questions have none, and are in no number."""
+    out = tmp_path / "run"
+    engine = EngineSpec("scripted", script="error=0,lost=0.3")
+    chosen = config((SearchConfig("greedy", n=1),), source=chains(tmp_path, 20), engine=engine, prm="")
+    summary = run(out, chosen, None, max_failures=20)
+    found = measure(RunReader.open(out), subsets=20, seed=0)
+    assert 0 < summary.failed < 20
+    assert len(found.problems) == 20 - summary.failed
+    assert found.ways[Way("greedy", 1, "majority_vote")].right.tolist() == [1.0] * len(found.problems)
+
+
+def test_a_cap_that_leaves_no_answer_is_told(tmp_path: Path) -> None:
+    found = scripted(tmp_path / "run", "", (SearchConfig("best_of_n", n=4, cap=2),))
+    assert found.starved == {"best_of_n-4": 6}
+
+
+def test_forcing_has_a_point_for_every_smaller_budget(tmp_path: Path) -> None:
+    found = scripted(tmp_path / "run", "", (SearchConfig("best_of_n", n=4), SearchConfig("forcing", n=4)))
+    assert {way.n for way in found.ways if way.strategy == "forcing"} == {1, 2, 4}
+
+
+def test_the_difficulty_of_a_question_is_not_told_by_the_samples_that_it_is_used_for() -> None:
+    """Two ways that are equally good, chosen by difficulty: nothing is won. With the same samples it would be."""
+    draw = np.random.default_rng(0)
+    right = draw.random((400, 16)) < 0.5
+    beam = (draw.random(400) < 0.5).astype(float)
+    tokens = np.full(400, 10.0)
+    one, other = Way("best_of_n", 1, "majority_vote"), Way("beam", 1, "majority_vote")
+    ways = {one: Outcome(right.mean(1), tokens), other: Outcome(beam, tokens)}
+    apart = {one: Outcome(right[:, 8:].mean(1), tokens)}
+    problems = tuple(Problem(str(number), str(number), "1") for number in range(400))
+    unknown = np.full(400, np.nan)
+    measured = Measured(problems, ways, apart, right[:, :8].mean(1), unknown, np.zeros(400), {}, {}, {})
+    (found,) = optima(measured, ("majority_vote",), resampled(400, 200, 0), 0)
+    assert found.point.accuracy.value == pytest.approx(0.5, abs=0.05)
+
+
+def test_one_question_has_no_interval() -> None:
+    found = points(by_hand(), resampled(2, 200, 0), only=np.array([1.0, 0.0]))
+    assert all(point.accuracy.low is None and point.tokens.low is None for point in found)
+
+
+def test_a_summarisers_tokens_are_on_the_axis(tmp_path: Path) -> None:
+    second = {SUMMARISER: SecondEngine(EngineSpec("scripted"), Sampling(0.0, 40, 0))}
+    found = scripted(tmp_path / "run", "", (SearchConfig("best_of_n", n=4),), engines=second)
+    spent = found.costs["best_of_n-4"]
+    assert spent["summary_tokens"] > 0
+    tokens = found.ways[Way("best_of_n", 4, "majority_vote")].tokens
+    assert tokens.sum() == spent["generated"] + spent["summary_tokens"]

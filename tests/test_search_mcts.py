@@ -73,3 +73,12 @@ def test_the_formulas() -> None:
     assert puct(0.0, 1.0, 0, 4) == pytest.approx(2 * (log((4 + 19652 + 1) / 19652) + 1.25))
     assert uct(0.25, 4, 16, c=1.0) == pytest.approx(0.25 + sqrt(log(16) / 4))
     assert priors([-1.0, -1.0], [1, 1]) == [0.5, 0.5]
+
+
+def test_where_no_child_has_a_score_they_are_like_the_prefix_before_them() -> None:
+    """a has .6, and its children have none: what is backed up is .6."""
+    table = {"": [step("a"), step("b")], "a\n": [final("A1"), final("A2")], "b\n": [final("B1")]}
+    found = run(Policy(table), Judge({"a": 0.6, "b": 0.5}), "mcts", n=1, width=2)
+    node = next(each for each in found.tree if each.steps == ("a",))
+    assert node.visits == 1
+    assert node.value == pytest.approx(0.6)

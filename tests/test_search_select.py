@@ -196,14 +196,15 @@ def brute(groups: list[int | None], margins: list[tuple[float, ...]], right: lis
         if selector == PASS:
             total += any(right[place] for place in subset)
             continue
-        if selector != "majority_vote":
+        by_score = selector != "majority_vote" and any(each.margins and each.group is not None for each in ballots)
+        if by_score:
             ballots = [each if each.margins else Ballot(None) for each in ballots]
         weights = votes(ballots, selector)
         most = max(weights.values(), default=0.0)
         tops = [group for group, weight in weights.items() if weight >= most - 1e-9]
         shares = []
         for group in tops:
-            own = [right[place] for place in subset if groups[place] == group and (selector == "majority_vote" or margins[place])]
+            own = [right[place] for place in subset if groups[place] == group and (margins[place] or not by_score)]
             shares.append(sum(own) / len(own))
         total += sum(shares) / len(shares) if shares else 0.0
     return total / len(subsets)
@@ -232,6 +233,19 @@ def test_weighted_votes_are_averages_over_many_subsets(selector: str) -> None:
     found = expected(groups, margins, right, sizes, subsets=20_000, seed=0)
     assert found[selector] == pytest.approx([brute(groups, margins, right, n, selector) for n in sizes], abs=0.02)
     assert found[selector][-1] == pytest.approx(brute(groups, margins, right, len(groups), selector))
+
+
+def test_a_missing_score_is_no_wrong_answer() -> None:
+    """All four are right, and two of them have no score: whatever is drawn is right."""
+    found = expected([0] * 4, [(), (), (1.0,), (1.0,)], [1.0] * 4, [1, 2, 3, 4], subsets=50, seed=0)
+    assert all(values == pytest.approx([1.0] * 4) for values in found.values())
+
+
+def test_weights_may_be_as_small_as_they_like() -> None:
+    """One candidate of weight 1e-15 against two of 1e-18 each."""
+    margins = [odds(*[0.5] * 50), odds(*[0.45] * 50), odds(*[0.45] * 50)]
+    found = expected([0, 1, 1], margins, [1.0, 0.0, 0.0], [3], subsets=10, seed=0)
+    assert found["prm_prod_vote"] == [1.0]
 
 
 def test_without_scores_every_selector_is_the_majority() -> None:

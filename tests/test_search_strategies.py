@@ -298,3 +298,50 @@ def test_margins_are_of_the_steps() -> None:
     found = run(Policy(TREE), Judge(VALUES), "beam", n=4, width=2)
     for path in found.candidates:
         assert path.margins == tuple(odds(VALUES[each]) for each in path.steps)
+
+
+def test_what_ended_is_a_result_at_the_depth_limit_too() -> None:
+    """Depth 2, one place: A1 ended, and a2, which is better, is as far as it came. At depth 1 there are first steps alone."""
+    assert texts(run(Policy(TREE), Judge(VALUES), "beam", n=2, width=2, depth=2)) == ["a/A1", "a/a2"]
+    ends = {"": [final("A"), final("B"), final("C"), final("D")]}
+    found = run(Policy(ends), Judge({"A": 0.9, "B": 0.8, "C": 0.7, "D": 0.6}), "beam", n=4, width=4, depth=1)
+    assert texts(found) == ["A", "B", "C", "D"]
+
+
+def test_what_was_cut_takes_no_place_from_what_can_go_on() -> None:
+    """One place: the long step is cut and scores best, the other goes on and ends."""
+    table = {"": [step("long step", 20), step("b")], "b\n": [final("B")]}
+    found = run(Policy(table), Judge({"long": 0.99, "b": 0.5, "B": 0.5}), "beam", n=2, width=2, step_tokens=10)
+    assert [(text, path.end) for text, path in zip(texts(found), found.candidates, strict=True)] == [
+        ("long", "cut"),
+        ("b/B", "finished"),
+    ]
+
+
+def test_a_forced_answer_ends_with_its_line_or_its_tokens() -> None:
+    """It is asked for up to the end of a line, and one that fills its tokens is an answer all the same."""
+    cue = "a and on a" + CUE
+    policy = Policy({"": [step("a and on and on", 90)], cue: [step("42, as 6 * 7 is, and so on", 60)]})
+    found = run(policy, None, "forcing", n=1, cap=90, answer_tokens=30)
+    (path,) = found.candidates
+    assert (path.end, path.forced) == ("finished", CUE)
+    assert policy.samplings[-1].stop == ("\n",)
+
+
+def test_equal_thoughts_go_on_in_different_ways() -> None:
+    table = {"": [final("t")] * 2, "t\nWait": [final(" w1"), final(" w2")]}
+    found = run(Policy(table), None, "forcing", n=2, min_tokens=10, waits=1)
+    assert texts(found) == ["t/Wait w1", "t/Wait w2"]
+
+
+@pytest.mark.parametrize("strategy", ["best_of_n", "beam", "dvts", "mcts"])
+def test_a_cap_that_cuts_the_last_samples_is_said_to_have_ended_the_search(strategy: str) -> None:
+    table = {"": [step("abcdefghij", 10)]}
+    found = run(Policy(table), Judge({"abcde": 0.5}), strategy, n=4, width=4, cap=20)
+    assert (found.stopped, found.bill.generated) == ("budget", 20)
+
+
+@pytest.mark.parametrize("wrong", [{"c_base": 0.0}, {"c_base": -1.0}, {"c_init": float("nan")}, {"c_uct": -1.0}])
+def test_constants_of_tree_search_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="--c-base"):
+        SearchConfig("mcts", **wrong).checked()  # type: ignore[arg-type]

@@ -89,6 +89,9 @@ def evaluate(
         format=running.format,
         engines={SUMMARISER: second} if second else {},
     ).checked()
+    without = next((each for each in selector or () if each != "majority_vote"), "") if scorer is None else ""
+    if without:
+        raise UsageError(f"--selector {without} needs the scores of a process reward model: name one with --prm")
     shown = ReportConfig(tuple(selector or ("prm_mean_vote",)), draws, seed=sampling.seed).checked()
     stage = evaluate_stage(config, scorer)
     if dry_run:
@@ -109,6 +112,8 @@ def evaluate(
 def _searches(search: options.SearchOptions, strategies: list[str], n: int, sweep: str, budgets: str) -> tuple[SearchConfig, ...]:
     from openr_data.pipelines.evaluating.config import sweep as swept
 
+    if sweep and not any(each.strip() for each in sweep.split(",")):
+        raise UsageError("--sweep names strategies with commas between them, such as beam,dvts")
     if not sweep:
         return tuple(search.config(each, n) for each in strategies or ["best_of_n"])
     if strategies:

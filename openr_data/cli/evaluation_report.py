@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from openr_data.prm.intervals import Interval
 
 
+_SHOWN = 0.05
+"""What rounds to 0 in a table."""
+
+
 def show(report: EvaluationReport, summary: Summary) -> None:
     rate = f"{summary.tokens:,} tokens in {duration(summary.seconds)} ({summary.tokens_per_second:,.0f} per second)"
     console.print(f"{report.questions:,} questions; this attempt {rate}, {summary.reused:,} completions reused")
@@ -30,6 +34,10 @@ def show(report: EvaluationReport, summary: Summary) -> None:
         console.print(_by_group(kind, masks))
     for reason, count in report.reasons.items():
         warn(f"{count:,} candidates of {reason}: they win nothing, and their tokens count")
+    for search, count in report.starved.items():
+        warn(
+            f"the cap left {count:,} of {report.questions:,} questions of {search} without an answer: raise --max-question-tokens"
+        )
 
 
 def _points(title: str, points: Iterable[Point]) -> Table:
@@ -83,7 +91,7 @@ def percent(found: Interval) -> str:
 
 def signed(found: Interval) -> str:
     """A difference in points."""
-    return f"{100 * found.value:+.1f}" + _bounds(found, 100, "+.1f")
+    return f"{_no_minus(100 * found.value):+.1f}" + _bounds(found, 100, "+.1f")
 
 
 def whole(found: Interval) -> str:
@@ -93,4 +101,13 @@ def whole(found: Interval) -> str:
 def _bounds(found: Interval, scale: float, form: str) -> str:
     if found.low is None or found.high is None:
         return ""
-    return f" \\[{scale * found.low:{form}}, {scale * found.high:{form}}]"
+    return f" \\[{_no_minus(scale * found.low):{form}}, {_no_minus(scale * found.high):{form}}]"
+
+
+def _no_minus(value: float) -> float:
+    """Nothing is shown as 0 and not as -0.
+
+    >>> f"{_no_minus(-1e-9):+.1f}"
+    '+0.0'
+    """
+    return 0.0 if abs(value) < _SHOWN else value

@@ -82,9 +82,8 @@ def show_solved(solved: Solved) -> None:
     if solved.found.stopped:
         console.print(Text("the token cap ended the search", style="yellow"))
     if solved.choice is None:
-        console.print(
-            Text("no candidate came to an answer: raise --max-tokens or the cap, or use --force-answer", style="yellow")
-        )
+        more = "" if any(path.forced for path in solved.found.candidates) else ", or use --force-answer"
+        console.print(Text(f"no candidate came to an answer: raise --max-tokens or the cap{more}", style="yellow"))
 
 
 def _steps(solved: Solved, choice: int) -> Table:

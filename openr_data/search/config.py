@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from openr_data.aggregate import RANKINGS
@@ -81,6 +82,10 @@ class SearchConfig:
             raise UsageError(f"--strategy {self.strategy} needs a budget that --width {self.width} divides, not {self.n}")
         if self.strategy == "revision" and self.chains and self.n % self.chains:
             raise UsageError(f"--chains {self.chains} does not divide the {self.n} attempts")
+        if not (isfinite(self.c_base) and isfinite(self.c_init) and isfinite(self.c_uct)):
+            raise UsageError("--c-base, --c-init and --c-uct are finite numbers")
+        if self.c_base <= 0 or self.c_init < 0 or self.c_uct < 0:
+            raise UsageError("--c-base is above 0, and --c-init and --c-uct are not below it")
         if not 0 <= self.noise <= 1:
             raise UsageError(f"--noise is a share from 0 to 1, not {self.noise}")
         if self.cap and self.cap < self._least:

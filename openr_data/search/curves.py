@@ -26,8 +26,8 @@ def expected(
 
     `groups[i]` is the class of candidate i's answer (`None`: it has none), `margins[i]` the log odds of its steps (empty: not
     scored) and `right[i]` 1 where its answer is right. Exact for pass@n (arXiv 2107.03374, Eq. 1), the majority and the best
-    scored one; weighted votes are averages over `subsets` random subsets, the same ones for all selectors. Where no candidate
-    with an answer has a score, the selectors by score are the majority; where some have one, the others do not count for them.
+    scored one; weighted votes are averages over `subsets` random subsets, the same ones for all selectors. In a subset in which
+    no answer has a score, the selectors by score are the majority; where one has, answers without one do not count for them.
     """
     pool = len(groups)
     votes = _majorities(groups, right, sizes)
@@ -36,13 +36,15 @@ def expected(
     scored = [bool(row) and group is not None for row, group in zip(margins, groups, strict=True)]
     if not any(scored):
         return found | {selector: votes for selector in SELECTORS if selector != MAJORITY}
+    none, unscored = _unscored(groups, right, scored, sizes)
     drawn = Subsets.draw(pool, sorted(set(sizes)), subsets, seed)
     for name in AGGREGATIONS:
         selector = f"prm_{name}_max"
         ranks = _ranks(margins, scored, aggregation_of(selector) or "")
         won = [float(good) if counts else 0.0 for good, counts in zip(right, scored, strict=True)]
-        found[selector] = [best_of(ranks, won, n) for n in sizes]
-        found[f"prm_{name}_vote"] = _weighted(groups, margins, right, scored, name, drawn, sizes)
+        voted = _weighted(groups, margins, right, scored, name, drawn, sizes)
+        found[selector] = [best_of(ranks, won, n) + more for n, more in zip(sizes, unscored, strict=True)]
+        found[f"prm_{name}_vote"] = [(1 - p) * value + more for p, value, more in zip(none, voted, unscored, strict=True)]
     return {selector: found[selector] for selector in (PASS, *SELECTORS)}
 
 
@@ -53,6 +55,18 @@ def _majorities(groups: Sequence[int | None], right: Sequence[float], sizes: Seq
     counts, rights = [valid.count(group) for group in classes], _rights(groups, right, classes)
     among = {k: float(majority(counts, k) @ rights) for k in _answered(len(valid), len(groups), sizes)}
     return [fsum(_chance(k, len(valid), len(groups), n) * value for k, value in among.items()) for n in sizes]
+
+
+def _unscored(
+    groups: Sequence[int | None], right: Sequence[float], scored: Sequence[bool], sizes: Sequence[int]
+) -> tuple[list[float], list[float]]:
+    """The chance of a subset without a scored answer, and that times how right its majority is on average."""
+    left = [place for place, counts in enumerate(scored) if not counts]
+    possible = [n for n in sizes if n <= len(left)]
+    majorities = _majorities([groups[place] for place in left], [right[place] for place in left], possible) if possible else []
+    value = dict(zip(possible, majorities, strict=True))
+    chances = [comb(len(left), n) / comb(len(groups), n) for n in sizes]
+    return chances, [chance * value.get(n, 0.0) for chance, n in zip(chances, sizes, strict=True)]
 
 
 def _answered(valid: int, pool: int, sizes: Sequence[int]) -> list[int]:
@@ -85,17 +99,19 @@ def _weighted(
     drawn: Subsets,
     sizes: Sequence[int],
 ) -> list[float]:
-    """The class of all that cannot win is one more, and never right: it wins where a subset holds nothing else."""
+    """Over the subsets with a scored answer. The class of all that cannot win is one more: it wins where there is none."""
     classes = sorted({group for group, counts in zip(groups, scored, strict=True) if counts and group is not None})
     place = {group: number for number, group in enumerate(classes)}
     none = len(classes)
     numbers = np.array(
         [place[group] if counts and group is not None else none for group, counts in zip(groups, scored, strict=True)]
     )
-    rights = np.append(_rights(groups, right, classes), 0.0)
-    # Any answer outweighs none of them, whatever its score.
-    weights = [_FLOOR + value_of(row, AGGREGATIONS[name]) if counts else 0.0 for row, counts in zip(margins, scored, strict=True)]
-    return [weighted_vote(weights, numbers, rights, drawn, n) for n in sizes]
-
-
-_FLOOR = 1e-12
+    rights, any_wins = np.append(_rights(groups, right, classes), 0.0), np.append(np.ones(none), 0.0)
+    # Any answer outweighs none of them, whatever its score: those sum to less than 0, and an absent answer to -1.
+    nothing = -0.5 / len(groups)
+    weights = [value_of(row, AGGREGATIONS[name]) if counts else nothing for row, counts in zip(margins, scored, strict=True)]
+    shares = [weighted_vote(weights, numbers, any_wins, drawn, n) for n in sizes]
+    return [
+        weighted_vote(weights, numbers, rights, drawn, n) / share if share else 0.0
+        for n, share in zip(sizes, shares, strict=True)
+    ]

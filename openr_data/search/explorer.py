@@ -52,6 +52,7 @@ class Explorer:
         self.ledger = ledger or Ledger(config.cap or None, config.reserve)
         self.tree = Tree()
         self.lost = 0
+        self.no_room = ""
         self.stopped = ""
 
     @property
@@ -75,10 +76,11 @@ class Explorer:
     async def draw(
         self, steps: Sequence[str], n: int, start: int, sampling: Sampling, question: str = "", *, forced: bool = False
     ) -> Sequence[Completion]:
-        """Of the policy, and charged. Where the context has no room the samples are empty and cut."""
+        """Of the policy, and charged. Where the context has no room the samples are empty and cut, and `no_room` says why."""
         try:
             drawn = await self.use.policy.sample(question or self.question, tuple(steps), n=n, sampling=sampling, start=start)
-        except ContextOverflow:
+        except ContextOverflow as fault:
+            self.no_room = str(fault)
             return [Completion("", 0, "length", index, 0) for index in range(start, start + n)]
         for each in drawn:
             self.ledger.charge(each.token_count, forced=forced)
@@ -143,9 +145,12 @@ class Explorer:
             for want, limit in zip(wanted, limits, strict=True)
             if limit > 0
         ]
-        answers = iter(await concurrently(jobs))
+        answers = list(zip([limit for limit in limits if limit > 0], await concurrently(jobs), strict=True))
+        if any(each.finish_reason == "length" and limit == share for limit, drawn in answers for each in drawn):
+            self.stopped = "budget"
+        found = iter(answers)
         return [
-            self._grown(want.path, next(answers), merge, goes_on) if limit > 0 else self._spent(want.path)
+            self._grown(want.path, next(found)[1], merge, goes_on) if limit > 0 else self._spent(want.path)
             for want, limit in zip(wanted, limits, strict=True)
         ]
 

@@ -18,7 +18,7 @@ from openr_data.search.base import Found, Path
 from openr_data.search.config import SearchConfig
 from openr_data.search.explorer import Resources
 from openr_data.search.grouping import group_answers
-from openr_data.search.nested import chosen
+from openr_data.search.nested import chosen, winners
 from openr_data.search.run import search
 from openr_data.search.select import Ballot, votes
 from openr_data.steps import StepFormat
@@ -86,8 +86,11 @@ class Solver:
 
         groups = await group_answers(texts, equal)
         ballots = [Ballot(group, path.margins) for group, path in zip(groups, found.candidates, strict=True)]
-        choice = chosen(ballots, [path.chain for path in found.candidates], self.selector)
-        weights = votes(ballots, self.selector)
+        chains = [path.chain for path in found.candidates]
+        choice = chosen(ballots, chains, self.selector)
+        # With several chains those that their chains chose are voted on.
+        voting = winners(ballots, chains, self.selector) if len(set(chains)) > 1 else range(len(ballots))
+        weights = votes([ballots[place] for place in voting], self.selector)
         answers = [
             Answer(texts[groups.index(group)] or "", groups.count(group), weights.get(group), groups.index(group))
             for group in dict.fromkeys(each for each in groups if each is not None)

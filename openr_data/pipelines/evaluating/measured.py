@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ Floats = NDArray[np.float64]
 PASS = "pass@n"  # noqa: S105 - no password
 MAJORITY = "majority_vote"
 INDEPENDENT = "best_of_n"
+SUBSETS_OF = frozenset({INDEPENDENT, "forcing"})
+"""Their candidates are independent: any of them are what a smaller budget would have brought."""
 PROBE = 4
 """Samples from which the difficulty of a question is predicted."""
 
@@ -38,7 +41,7 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Per question: the (expected) rightness of the answer, and the tokens generated for it."""
+    """Per question: the (expected) rightness of the answer, and the tokens generated for it, a summariser's among them."""
 
     right: Floats
     tokens: Floats
@@ -46,27 +49,42 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`difficulty` is pass@1 of each question and `predicted` the mean score of its first samples (NaN: none), whose tokens
-    are `probe`. `reasons` counts candidates without a verdict or a score, by search and reason; `costs` sums the bills.
+    """`difficulty` is pass@1 of one half of each question's independent samples, and `apart` what the other half brings.
+    `predicted` is the mean score of its first samples (NaN: none), whose tokens are `probe`. `reasons` counts candidates without
+    a verdict or a score and samples that were lost, by search and reason; `starved` counts questions whose cap left no answer;
+    `costs` sums the bills.
     """
 
     problems: tuple[Problem, ...]
     ways: Mapping[Way, Outcome]
+    apart: Mapping[Way, Outcome]
     difficulty: Floats
     predicted: Floats
     probe: Floats
     reasons: Mapping[str, int]
+    starved: Mapping[str, int]
     costs: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(slots=True)
+class _Lists:
+    right: list[float] = field(default_factory=list)
+    tokens: list[float] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(np.array(self.right), np.array(self.tokens))
+
+
+@dataclass(slots=True)
 class _Sums:
-    right: dict[Way, list[float]] = field(default_factory=lambda: defaultdict(list))
-    tokens: dict[Way, list[float]] = field(default_factory=lambda: defaultdict(list))
+    ways: dict[Way, _Lists] = field(default_factory=lambda: defaultdict(_Lists))
+    apart: dict[Way, _Lists] = field(default_factory=lambda: defaultdict(_Lists))
     difficulty: list[float] = field(default_factory=list)
     predicted: list[float] = field(default_factory=list)
     probe: list[float] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    starved: Counter[str] = field(default_factory=Counter)
     costs: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
@@ -76,9 +94,18 @@ def measure(run: RunReader, *, subsets: int, seed: int) -> Measured:
     for problem, searches, candidates in _items(run):
         problems.append(problem)
         _add_question(sums, problem, searches, candidates, subsets, seed)
-    ways = {way: Outcome(np.array(sums.right[way]), np.array(sums.tokens[way])) for way in sums.right}
     difficulty, predicted, probe = (np.array(each) for each in (sums.difficulty, sums.predicted, sums.probe))
-    return Measured(tuple(problems), ways, difficulty, predicted, probe, dict(sums.reasons.most_common()), sums.costs)
+    return Measured(
+        problems=tuple(problems),
+        ways={way: found.outcome for way, found in sums.ways.items()},
+        apart={way: found.outcome for way, found in sums.apart.items()},
+        difficulty=difficulty,
+        predicted=predicted,
+        probe=probe,
+        reasons=dict(sums.reasons.most_common()),
+        starved=dict(sums.starved),
+        costs=sums.costs,
+    )
 
 
 def _items(run: RunReader) -> Iterator[tuple[Problem, list[Row], dict[str, list[Row]]]]:
@@ -97,7 +124,11 @@ def _add_question(
         rows = candidates.get(search["search"], [])
         sums.reasons.update(f"{search['search']}: {reason}" for row in rows for reason in _missing(row))
         sums.costs[search["search"]].update({name: search[name] for name in COSTS})
-        if search["strategy"] == INDEPENDENT:
+        if search["lost"]:
+            sums.reasons[f"{search['search']}: lost by the engine"] += search["lost"]
+        if search["stopped"] and not any(row["answer"] is not None for row in rows):
+            sums.starved[search["search"]] += 1
+        if search["strategy"] in SUBSETS_OF:
             _add_subsets(sums, problem, search, rows, subsets, seed)
         else:
             _add_choices(sums, search, rows)
@@ -114,21 +145,53 @@ def _missing(row: Row) -> Iterator[str]:
 
 
 def _add_subsets(sums: _Sums, problem: Problem, search: Row, rows: Sequence[Row], subsets: int, seed: int) -> None:
-    """Every smaller number of samples, by averages over subsets of those that were drawn."""
-    drawn = search["n"]
-    empty = drawn - len(rows)  # lost, or cut before the first step: drawn, and no candidate
+    """Every smaller number of samples, by averages over subsets of those that were drawn.
+
+    A sample that the engine lost was not drawn; where some are missing, the largest budgets have what there is.
+    """
+    drawn = max(len(rows), min(search["n"], search["requests"]) - search["lost"])
+    empty = drawn - len(rows)  # cut before the first step: drawn, and no candidate
     groups = [row["answer"] for row in rows] + [None] * empty
     margins = [tuple(row["margins"]) for row in rows] + [()] * empty
     right = [_right(row) for row in rows] + [0.0] * empty
-    sizes = powers_of_two(drawn)
-    values = expected(groups, margins, right, sizes, subsets, digest("subsets", str(seed), problem.question))
-    for selector, accuracies in values.items():
-        for n, accuracy in zip(sizes, accuracies, strict=True):
-            _add(sums, Way(INDEPENDENT, n, selector), accuracy, search["generated"] * n / drawn)
-    sums.difficulty.append(sum(right) / drawn)
-    scores = [mean([sigmoid(each) for each in row]) for row in margins[:PROBE] if row]
+    sizes = powers_of_two(search["n"])
+    number = digest("subsets", str(seed), problem.question)
+    pool = _Pool(groups, margins, right)
+    for way, accuracy in pool.outcomes(search["strategy"], sizes, subsets, number):
+        _add(sums.ways, way, accuracy, _tokens(search) * way.n / search["n"])
+    if search["strategy"] == INDEPENDENT:
+        _add_difficulty(sums, search, pool, subsets, number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Independent candidates of one question: classes, margins, rightness."""
+
+    groups: list[int | None]
+    margins: list[tuple[float, ...]]
+    right: list[float]
+
+    def part(self, places: Sequence[int]) -> _Pool:
+        return _Pool([self.groups[at] for at in places], [self.margins[at] for at in places], [self.right[at] for at in places])
+
+    def outcomes(self, strategy: str, sizes: Sequence[int], subsets: int, seed: int) -> Iterator[tuple[Way, float]]:
+        there = [min(n, len(self.groups)) for n in sizes]
+        for selector, accuracies in expected(self.groups, self.margins, self.right, there, subsets, seed).items():
+            for n, accuracy in zip(sizes, accuracies, strict=True):
+                yield Way(strategy, n, selector), accuracy
+
+
+def _add_difficulty(sums: _Sums, search: Row, pool: _Pool, subsets: int, seed: int) -> None:
+    """How hard a question is, by one half of its samples; and what the other half brings, which must not have decided that."""
+    order = Random(seed).sample(range(len(pool.right)), len(pool.right))
+    half = len(order) // 2
+    known, others = (pool.part(order[:half]), pool.part(order[half:])) if half else (pool, pool)
+    sums.difficulty.append(sum(known.right) / len(known.right))
+    for way, accuracy in others.outcomes(INDEPENDENT, powers_of_two(max(1, search["n"] // 2)), subsets, seed):
+        _add(sums.apart, way, accuracy, _tokens(search) * way.n / search["n"])
+    scores = [mean([sigmoid(each) for each in row]) for row in pool.margins[:PROBE] if row]
     sums.predicted.append(sum(scores) / len(scores) if scores else float("nan"))
-    sums.probe.append(search["generated"] * min(PROBE, drawn) / drawn)
+    sums.probe.append(search["generated"] * min(PROBE, search["n"]) / search["n"])
 
 
 def _add_choices(sums: _Sums, search: Row, rows: Sequence[Row]) -> None:
@@ -136,18 +199,19 @@ def _add_choices(sums: _Sums, search: Row, rows: Sequence[Row]) -> None:
     chains = [row["chain"] for row in rows]
     for selector in SELECTORS:
         place = chosen(ballots, chains, selector)
-        _add(
-            sums,
-            Way(search["strategy"], search["n"], selector),
-            0.0 if place is None else _right(rows[place]),
-            search["generated"],
-        )
-    _add(sums, Way(search["strategy"], search["n"], PASS), float(any(map(_right, rows))), search["generated"])
+        right = 0.0 if place is None else _right(rows[place])
+        _add(sums.ways, Way(search["strategy"], search["n"], selector), right, _tokens(search))
+    _add(sums.ways, Way(search["strategy"], search["n"], PASS), float(any(map(_right, rows))), _tokens(search))
 
 
-def _add(sums: _Sums, way: Way, right: float, tokens: float) -> None:
-    sums.right[way].append(right)
-    sums.tokens[way].append(tokens)
+def _add(found: dict[Way, _Lists], way: Way, right: float, tokens: float) -> None:
+    found[way].right.append(right)
+    found[way].tokens.append(tokens)
+
+
+def _tokens(search: Row) -> float:
+    """All that was generated for the answer, by whomever."""
+    return float(search["generated"] + search["summary_tokens"])
 
 
 def _right(row: Mapping[str, Any]) -> float:

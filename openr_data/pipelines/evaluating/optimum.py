@@ -31,18 +31,19 @@ class Optimum:
 def optima(measured: Measured, selectors: tuple[str, ...], weights: Floats, seed: int) -> list[Optimum]:
     """At the mean tokens of each number of independent samples. Empty where there is nothing to choose between.
 
-    `oracle` knows each question's pass@1, and does not pay for it; `predicted` has the mean score of its first samples and pays.
+    `oracle` knows each question's pass@1, and does not pay for it: independent samples are then those that did not tell it.
+    `predicted` has the mean score of its first samples and pays.
     """
     ways = {way: outcome for way, outcome in measured.ways.items() if way.selector in selectors}
     if len({way.strategy for way in ways}) < 2 or len(measured.problems) < LEAST or not len(measured.difficulty):
         return []
-    found = [_optimum(measured, ways, ORACLE, measured.difficulty, None, budget, weights, seed) for budget in _budgets(ways)]
+    apart = {way: outcome for way, outcome in measured.apart.items() if way.selector in selectors}
+    blind = apart | {way: outcome for way, outcome in ways.items() if way.strategy != INDEPENDENT}
+    found = [_optimum(blind, ORACLE, measured.difficulty, None, budget, weights, seed) for budget in _budgets(blind)]
     if not np.isnan(measured.predicted).all():
         known = np.where(np.isnan(measured.predicted), np.nanmean(measured.predicted), measured.predicted)
         left = [(n, tokens - float(measured.probe.mean())) for n, tokens in _budgets(ways)]
-        found += [
-            _optimum(measured, ways, PREDICTED, known, measured.probe, budget, weights, seed) for budget in left if budget[1] > 0
-        ]
+        found += [_optimum(ways, PREDICTED, known, measured.probe, budget, weights, seed) for budget in left if budget[1] > 0]
     return found
 
 
@@ -53,7 +54,6 @@ def _budgets(ways: Mapping[Way, Outcome]) -> list[tuple[int, float]]:
 
 
 def _optimum(
-    measured: Measured,
     ways: Mapping[Way, Outcome],
     kind: str,
     difficulty: Floats,

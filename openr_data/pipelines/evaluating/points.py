@@ -43,8 +43,14 @@ def points(measured: Measured, weights: Floats, *, only: Floats | None = None) -
 def _point(measured: Measured, way: Way, outcome: Outcome, weights: Floats, only: Floats | None) -> Point:
     majority = measured.ways.get(Way(INDEPENDENT, way.n, MAJORITY))
     mine = _mean(outcome.right, only)
-    lift = None if majority is None else interval(difference(mine, _mean(majority.right, only)), weights)
-    return Point(way, interval(mine, weights), interval(_mean(outcome.tokens, only), weights), lift)
+    lift = None if majority is None else _interval(difference(mine, _mean(majority.right, only)), weights, only)
+    return Point(way, _interval(mine, weights, only), _interval(_mean(outcome.tokens, only), weights, only), lift)
+
+
+def _interval(statistic: Statistic, weights: Floats, only: Floats | None) -> Interval:
+    """Without bounds where a single question counts: nothing can be drawn anew."""
+    found = interval(statistic, weights)
+    return found if only is None or only.sum() > 1 else Interval(found.value)
 
 
 def _mean(values: Floats, only: Floats | None) -> Statistic:

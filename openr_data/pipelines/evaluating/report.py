@@ -49,6 +49,7 @@ class EvaluationReport:
     optima: tuple[Optimum, ...]
     levels: Mapping[str, Mapping[str, tuple[int, tuple[Point, ...]]]]
     reasons: Mapping[str, int]
+    starved: Mapping[str, int]
     costs: Mapping[str, Mapping[str, int]]
     selectors: tuple[str, ...]
 
@@ -91,6 +92,7 @@ class EvaluationReport:
                 for kind, masks in self.levels.items()
             },
             "not_counted": dict(self.reasons),
+            "no_answer_within_the_cap": dict(self.starved),
             "costs": {name: dict(each) for name, each in self.costs.items()},
         }
 
@@ -113,6 +115,7 @@ def evaluation_report(run: RunReader, config: ReportConfig) -> EvaluationReport:
         optima=tuple(optima(measured, selectors, weights, config.seed)),
         levels={},
         reasons=measured.reasons,
+        starved=measured.starved,
         costs=measured.costs,
         selectors=selectors,
     )

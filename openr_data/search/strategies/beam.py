@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from openr_data.search.base import Path
 from openr_data.search.explorer import Explorer, Want
 
+_GOOD = frozenset({"", "finished"})
+"""Ends of candidates that may have a beam's place: what was cut or lost is no solution, and goes nowhere."""
+
 
 async def beam(x: Explorer) -> list[Path]:
     """Of n first steps, and then of each round's candidates, the best n/width go on, and each is continued `width` times.
@@ -18,7 +21,7 @@ async def beam(x: Explorer) -> list[Path]:
     config, results, places = x.config, [], x.config.trees
     children = await x.scored(_flat(await x.next_steps([Want(x.root, config.n)])))
     for _ in range(config.depth - 1):
-        best = x.best(children, places)
+        best = x.best((path for path in children if path.end in _GOOD), places)
         results += [path for path in children if path.end]
         frontier = [path for path in best if not path.end]
         if config.refill == "none":
@@ -28,7 +31,8 @@ async def beam(x: Explorer) -> list[Path]:
         if not frontier:
             return results
         children = await x.scored(_flat(await x.next_steps(_wants(frontier, config.width, places))))
-    return results + x.best(children, max(1, places))
+    ended = [path for path in children if path.end]
+    return results + ended + x.best((path for path in children if not path.end), max(1, places))
 
 
 def _wants(frontier: Sequence[Path], width: int, places: int) -> list[Want]:

@@ -42,5 +42,6 @@ def _joined(x: Explorer, parts: list[Explorer], found: list[list[Path]]) -> list
     x.ledger.join(part.ledger for part in parts)
     for part in parts:
         x.lost += part.lost
+        x.no_room = x.no_room or part.no_room
         x.stopped = x.stopped or part.stopped
     return [replace(path, node=path.node + move) for paths, move in zip(found, moves, strict=True) for path in paths]

@@ -28,7 +28,8 @@ async def forcing(x: Explorer) -> list[Path]:
 async def answered(x: Explorer, paths: Sequence[Path]) -> list[Path]:
     """Cut solutions with an answer, as far as the cap allows: the best scored ones first. The others as they are.
 
-    The text is part of the prompt: its tokens are not generated ones. The answer is drawn at temperature 0.
+    The text is part of the prompt: its tokens are not generated ones. The answer is drawn at temperature 0, and is what stands
+    before the end of the step; one that fills its tokens is an answer, too.
     """
     due = [number for number, path in enumerate(paths) if _due(x, path)]
     order = sorted(due, key=lambda number: x.rank(paths[number]), reverse=True)
@@ -45,11 +46,12 @@ def _due(x: Explorer, path: Path) -> bool:
 
 async def _answer(x: Explorer, path: Path) -> tuple[Path, Path, int]:
     cue = (x.config.think_end if path.end == "" else "") + x.config.cue
-    sampling = replace(x.use.sampling, temperature=0.0, max_tokens=x.config.answer_tokens)
+    stop = tuple(each for each in (*x.use.sampling.stop, x.use.steps.separator) if each)
+    sampling = replace(x.use.sampling, temperature=0.0, max_tokens=x.config.answer_tokens, stop=stop)
     begun = replace(path, steps=_with(path.steps, cue), forced=path.forced + cue)
     (drawn,) = await x.draw(begun.steps, 1, 0, sampling, forced=True)
     steps = x.use.steps.split(x.use.steps.open(begun.steps) + drawn.text)
-    end: End = "finished" if drawn.finish_reason == "stop" else "cut"
+    end: End = "finished" if drawn.text.strip() and drawn.finish_reason != "error" else "cut"
     return path, replace(begun, steps=steps, end=end, margins=(), tokens=path.tokens + drawn.token_count), drawn.token_count
 
 
@@ -64,7 +66,9 @@ async def _longer(x: Explorer, thoughts: Sequence[Path], sampling: Sampling) -> 
     word = x.use.steps.separator + x.config.wait
     due = [n for n, path in enumerate(thoughts) if path.steps and path.end != "cut" and path.tokens < x.config.min_tokens]
     begun = [replace(thoughts[n], steps=_with(thoughts[n].steps, word), forced=thoughts[n].forced + word) for n in due]
-    found = await x.solutions([Want(path, 1) for path in begun], sampling, goes_on=bool(x.config.think_end))
+    found = await x.solutions(
+        [Want(path, 1, n) for n, path in zip(due, begun, strict=True)], sampling, goes_on=bool(x.config.think_end)
+    )
     longer = {n: paths[0] for n, paths in zip(due, found, strict=True) if paths}
     return [longer.get(n, path) for n, path in enumerate(thoughts)]
 

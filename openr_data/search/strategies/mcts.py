@@ -24,6 +24,10 @@ class _State:
     done: bool = False
 
 
+_UNKNOWN = 0.5
+"""The value of a question, of which nothing is known."""
+
+
 async def mcts(x: Explorer) -> list[Path]:
     """Walks, n of them, from the question to an end of a solution; each expands every new prefix on its way once.
 
@@ -31,7 +35,7 @@ async def mcts(x: Explorer) -> list[Path]:
     the process reward model. The score of the end is backed up to all above it, as their mean or maximum. An end is visited once,
     and a prefix without anything left below it not again; the search is over when that is the root. All ends are results.
     """
-    root, results = _State(x.root), list[Path]()
+    root, results = _State(x.root, initial=_UNKNOWN), list[Path]()
     for _ in range(x.config.n):
         trail = await _walk(x, root)
         leaf = trail[-1]
@@ -69,7 +73,8 @@ async def _expand(x: Explorer, state: _State) -> list[_State]:
     if state.path.node == ROOT and x.config.noise:
         chances = _noisy(chances, x.config.noise, Random(f"{x.use.sampling.seed}/{x.question}"))
     known = [value for path in paths if (value := x.value(path)) is not None]
-    middle = sum(known) / len(known) if known else 0.0  # what has no score is taken to be like its siblings
+    # What has no score is taken to be like its siblings, or, where none has, like the prefix before it.
+    middle = sum(known) / len(known) if known else state.initial
     values = [x.value(path) for path in paths]
     return [
         _State(path, middle if value is None else value, chance)
