@@ -36,16 +36,17 @@ class CloningTeacher:
 
 def cloning_teacher(config: Sft, ban: Ban, updates: int, seed: int) -> CloningTeacher:
     """Raises `InputError` for data without a right solution that may be learnt from, and what `openr_data.load` raises."""
-    shown = list(dict.fromkeys(each for location in config.data for each in _right(location, ban)))
+    right = list(dict.fromkeys(each for location in config.data for each in _right(location)))
+    shown = [each for each in right if not ban.why(each[0])]
     if not shown:
-        raise InputError(f"{', '.join(config.data)} has no right solution to learn from")
+        left = f": all {len(right)} answer held-out questions, or those of an evaluation set" if right else ""
+        raise InputError(f"{', '.join(config.data)} has no right solution to learn from{left}")
     return CloningTeacher(config, shown, updates or max(1, round(config.epochs * len(shown) / config.batch)), seed)
 
 
-def _right(location: str, ban: Ban) -> Iterator[Shown]:
+def _right(location: str) -> Iterator[Shown]:
     for item in load(location).records(rollouts=False):
-        if not ban.why(item.problem.question):
-            yield from ((item.problem.question, each.steps) for each in _sound(item))
+        yield from ((item.problem.question, each.steps) for each in _sound(item))
 
 
 def _sound(item: ItemRecords) -> Iterator[Solution]:
