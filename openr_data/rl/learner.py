@@ -82,8 +82,7 @@ class Learner:
 
     def update(self, samples: Sequence[Sample], rate: float, draw: Random) -> dict[str, float]:
         """Changes the policy, and says what happened. A loss or gradient that is no number changes nothing: `EngineError`."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.at(rate)
         told: dict[str, list[float]] = {}
         old = None if self.config.once else self._logprobs(self.model, samples)
         reference = self._logprobs(self._reference, samples) if self._reference is not None else None
@@ -91,6 +90,11 @@ class Learner:
             for name, value in self._step(rows, samples, old, reference).items():
                 told.setdefault(name, []).append(value)
         return {name: sum(values) / len(values) for name, values in told.items()}
+
+    def at(self, rate: float) -> None:
+        """The learning rate from now on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def _logprobs(self, model: Any, samples: Sequence[Sample]) -> list[Tensor]:
         return all_logprobs(model, samples, 2 * self.config.batch_tokens, self.config.temperature)

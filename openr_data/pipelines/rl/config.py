@@ -11,6 +11,7 @@ from openr_data.problems import ProblemSource
 from openr_data.rl.credit import Credit
 from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
+from openr_data.rl.preferences import PairLoss
 from openr_data.store.codecs import plain_config
 
 POLICIES = ("builtin", "transformers")
@@ -66,6 +67,25 @@ class Rft:
 
 
 @dataclass(frozen=True, slots=True)
+class Dpo:
+    """Pairs of a right and a wrong step after the same right ones, of the labelled data sets `data`, `batch` an update; `whole`
+    compares everything from there to the end. `per_question` bounds the pairs of a question (0: all). Without `updates` in the
+    run, `epochs` times over. Raises `UsageError`.
+    """
+
+    data: tuple[str, ...]
+    whole: bool = False
+    per_question: int = 8
+    batch: int = 64
+    epochs: float = 1.0
+    loss: PairLoss = field(default_factory=PairLoss)
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.epochs <= 0 or self.per_question < 0 or not self.data:
+            raise UsageError("--batch and --epochs are above 0, --per-question is not below it, and some data is named")
+
+
+@dataclass(frozen=True, slots=True)
 class RLConfig:
     """`teaching` says what the policy learns from; `source` are the questions that it is asked (none: it is asked nothing).
     `held_out` measures it, greedily, every `evaluate_every` updates; its questions are never learnt from, nor are those of the
@@ -79,7 +99,7 @@ class RLConfig:
     source: ProblemSource | None
     held_out: ProblemSource
     engine: EngineSpec
-    teaching: Grpo | Sft | Rft = field(default_factory=Grpo)
+    teaching: Grpo | Sft | Rft | Dpo = field(default_factory=Grpo)
     learn: LearnConfig = field(default_factory=LearnConfig)
     guards: Guards = field(default_factory=Guards)
     prm: str = ""
@@ -103,7 +123,7 @@ class RLConfig:
             )
         if isinstance(self.teaching, Rft) and self.updates < self.teaching.rounds:
             raise UsageError("each of the --rounds has an update at least: raise --updates")
-        if self.updates < (0 if isinstance(self.teaching, Sft) else 1) or min(self.evaluate_every, self.save_every) < 1:
+        if self.updates < (0 if isinstance(self.teaching, Sft | Dpo) else 1) or min(self.evaluate_every, self.save_every) < 1:
             raise UsageError("--updates, --evaluate-every and --save-every are at least 1")
         if self.overlong not in {"wrong", "masked"}:
             raise UsageError(f"--overlong is wrong or masked, not '{self.overlong}'")

@@ -8,18 +8,20 @@ from typing import Protocol
 
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.rl.batches import Sample
+from openr_data.rl.preferences import Pair
 from openr_data.rl.trajectory import Group
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """`groups` are what the present policy wrote for this update (none: it was not asked), and `tokens` how many tokens that
-    took. The guards look at them.
+    """Either `samples` or `pairs`. `groups` are what the present policy wrote for this update (none: it was not asked), and
+    `tokens` how many tokens that took. The guards look at them.
     """
 
     samples: Sequence[Sample]
     groups: Sequence[Group] = ()
     tokens: int = 0
+    pairs: Sequence[Pair] = ()
 
 
 class Teacher(Protocol):

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from openr_data.engines import EngineLimits
-from openr_data.engines.local import open_local
+from openr_data.engines.local import open_local, render_only
 from openr_data.engines.local_files import model_folder
 from openr_data.errors import EngineError, Interrupted
 from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.models.devices import choose_device, cpu_count
 from openr_data.models.files import model_digest
-from openr_data.pipelines.rl.config import Grpo, Rft, RLConfig
+from openr_data.pipelines.rl.config import Dpo, Grpo, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.lesson import Lesson, Teacher
 from openr_data.pipelines.rl.outcome import Result, ended
 from openr_data.pipelines.rl.questions import Questions, read_questions
@@ -30,6 +30,7 @@ from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import OPTIMIZER, Evaluation, State, Writer, checkpoint, load_state, newest, write_metrics
 from openr_data.pipelines.rl.teaching.cloning import cloning_teacher
 from openr_data.pipelines.rl.teaching.grpo import GroupTeacher
+from openr_data.pipelines.rl.teaching.preferring import preference_teacher
 from openr_data.pipelines.rl.teaching.rejection import RejectionTeacher
 from openr_data.pipelines.runner import interruptible
 from openr_data.pipelines.second import open_prm
@@ -39,6 +40,7 @@ from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.rl.guards import reason_to_stop, signs
 from openr_data.rl.learner import Learner
 from openr_data.rl.models import load_policy, save_policy
+from openr_data.rl.pair_learner import PairLearner
 from openr_data.store.lock import DirectoryLock
 from openr_data.types import Sampling
 
@@ -101,7 +103,9 @@ def _teacher(asked: Asked, questions: Questions) -> Teacher:
         return GroupTeacher(config.teaching, questions, config.updates, config.seed)
     if isinstance(config.teaching, Rft):
         return RejectionTeacher(config.teaching, questions, config.updates, config.seed, asked.out)
-    return cloning_teacher(config.teaching, questions.ban, config.updates, config.seed)
+    if isinstance(config.teaching, Sft):
+        return cloning_teacher(config.teaching, questions.ban, config.updates, config.seed)
+    return preference_teacher(config.teaching, render_only(config.engine), questions.ban, config.updates, config.seed)
 
 
 def _scores(config: RLConfig) -> bool:
@@ -137,8 +141,7 @@ class _Run:
         self.state = load_state(self._last) if self._last else State()
         device = choose_device(asked.limits.device)
         self._model = load_policy(self._last or folder, device)
-        reference = load_policy(folder, device).eval() if self.config.learn.loss.beta else None
-        self._learner = Learner(self._model, self.config.learn, reference)
+        self._learner = _learner(self.config, self._model, folder)
         if self._last:
             stored = torch.load(self._last / OPTIMIZER, map_location=device, weights_only=True)
             self._learner.optimizer.load_state_dict(stored)
@@ -181,6 +184,8 @@ class _Run:
         torch.manual_seed(Random(f"{self.config.seed}/{number}/learn").getrandbits(31))  # of dropout, where a model has any
         rate = self.config.learn.rate_at(number, self._updates)
         with _threads(self.asked.threads):
+            if isinstance(self._learner, PairLearner):
+                return {**self._learner.prefer(lesson.pairs, rate), "rate": rate}
             told = self._learner.update(lesson.samples, rate, Random(f"{self.config.seed}/{number}/order"))
         learnt = sum(any(each.advantages) for each in lesson.samples)
         return {**told, "rate": rate, "learnt": learnt / len(lesson.samples)}
@@ -232,6 +237,14 @@ class _Run:
                 (self.asked.out / path.name).write_bytes(path.read_bytes())
         finish(self.asked.out, result.plain())
         return result
+
+
+def _learner(config: RLConfig, model: Any, folder: Path) -> Learner:
+    """With the policy that came in as the reference, where one is needed."""
+    device = next(model.parameters()).device
+    if isinstance(config.teaching, Dpo):
+        return PairLearner(model, config.learn, load_policy(folder, device).eval(), config.teaching.loss)
+    return Learner(model, config.learn, load_policy(folder, device).eval() if config.learn.loss.beta else None)
 
 
 @contextmanager
