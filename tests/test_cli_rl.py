@@ -66,6 +66,9 @@ def test_imitation_of_ones_own_and_of_a_run(
         (("grpo", "math500", "--held-out", "builtin"), "math500 is an evaluation set", 2),
         (("grpo", "no-such-file.jsonl", "--held-out", "builtin"), "there is no file or directory no-such-file.jsonl", 3),
         (("grpo", "no-such-file.jsonl"), "--held-out FILE", 2),
+        (("ppo", "builtin", "--rewards", "shaped"), "name one with --prm", 2),
+        (("ppo", "builtin", "--level", "word"), "there is no level 'word'", 2),
+        (("ppo", "builtin", "--discount", "2"), "--discount and --decay", 2),
         (("rft", "builtin", "--rounds", "9", "--updates", "3"), "raise --updates", 2),
         (("sft", "no-such-run"), "there is no file or directory no-such-run", 3),
         (("grpo", "builtin", "--resume"), "holds no run that could go on", 2),
@@ -88,7 +91,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(
 def test_summed_scores_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = (*BUILTIN, *SMALL, "--credit", "sum", "--prm", "builtin", "--out", tmp_path / "run")
     assert command(monkeypatch, "rl", "grpo", *words) == 0
-    assert "summed scores pay for steps" in capsys.readouterr().err
+    assert "summed scores pay for steps, good or not; --credit process" in capsys.readouterr().err
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:

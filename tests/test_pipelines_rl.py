@@ -17,7 +17,7 @@ from openr_data.models.files import BUILTIN, policy_template
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.generate import generate_stage
 from openr_data.pipelines.rl import training
-from openr_data.pipelines.rl.config import Grpo, Rft, RLConfig, Sft
+from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.questions import read_questions
 from openr_data.pipelines.rl.rollouts import Rollouts
@@ -30,6 +30,8 @@ from openr_data.rl.credit import Credit
 from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.models import load_policy
+from openr_data.rl.ppo import Ppo
+from openr_data.rl.rewards import Rewards
 from openr_data.rl.trajectory import Group
 from openr_data.types import Sampling
 
@@ -297,3 +299,17 @@ def test_data_without_a_right_solution_is_refused(tmp_path: Path) -> None:
     chosen = config(source=None, teaching=Sft((str(tmp_path / "errors.jsonl"),)))
     with pytest.raises(InputError, match="no right solution"):
         run(tmp_path / "run", chosen)
+
+
+def test_a_value_head_goes_on_with_its_run(tmp_path: Path) -> None:
+    def kill(done: int, *_: object) -> None:
+        if done == 3:
+            raise Killed
+
+    play = config(teaching=Play(Ppo(Rewards("shaped"), "step"), questions=4, group=2), prm="builtin")
+    run(tmp_path / "whole", play)
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", play, Listeners(on_update=kill))
+    run(tmp_path / "cut", play, resume=True)
+    assert metrics(tmp_path / "cut") == metrics(tmp_path / "whole")
+    assert all("value_error" in each for each in metrics(tmp_path / "whole"))

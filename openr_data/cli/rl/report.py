@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 
 def warn_of(config: RLConfig) -> None:
-    from openr_data.pipelines.rl.config import Grpo
+    from openr_data.pipelines.rl.config import Grpo, Play
 
-    if isinstance(config.teaching, Grpo) and config.teaching.credit.kind == "sum":
-        warn("summed scores pay for steps, good or not: --credit process or min do not (PURE, arXiv 2504.15275)")
+    summed = isinstance(config.teaching, Grpo) and config.teaching.credit.kind == "sum"
+    if summed or (isinstance(config.teaching, Play) and config.teaching.ppo.rewards.kind in {"prm", "mixed"}):
+        better = "--credit process or min do" if summed else "--rewards shaped does"
+        warn(f"summed scores pay for steps, good or not; {better} not (PURE, arXiv 2504.15275)")
 
 
 def show_result(result: Result, out: Path) -> None:

@@ -11,6 +11,7 @@ from openr_data.problems import ProblemSource
 from openr_data.rl.credit import Credit
 from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
+from openr_data.rl.ppo import Ppo
 from openr_data.rl.preferences import PairLoss
 from openr_data.store.codecs import plain_config
 
@@ -30,6 +31,21 @@ class Grpo:
             raise UsageError("--group is at least 2: a solution is compared with the others of its question")
         if self.questions < 1:
             raise UsageError("--questions is at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Every update samples `group` solutions of `questions` questions, and a policy with a value head learns from them (`ppo`).
+    Raises `UsageError`.
+    """
+
+    ppo: Ppo = field(default_factory=Ppo)
+    questions: int = 64
+    group: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.questions, self.group) < 1:
+            raise UsageError("--questions and --group are at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +115,7 @@ class RLConfig:
     source: ProblemSource | None
     held_out: ProblemSource
     engine: EngineSpec
-    teaching: Grpo | Sft | Rft | Dpo = field(default_factory=Grpo)
+    teaching: Grpo | Play | Sft | Rft | Dpo = field(default_factory=Grpo)
     learn: LearnConfig = field(default_factory=LearnConfig)
     guards: Guards = field(default_factory=Guards)
     prm: str = ""
@@ -117,10 +133,8 @@ class RLConfig:
         """Raises `UsageError`."""
         if self.engine.engine not in POLICIES:
             raise UsageError(f"a policy that learns is a model of transformers here: --engine {' or '.join(POLICIES)}")
-        if isinstance(self.teaching, Grpo) and self.teaching.credit.scores and not self.prm:
-            raise UsageError(
-                f"--credit {self.teaching.credit.kind} needs the scores of a process reward model: name one with --prm"
-            )
+        if self.needs_scores and not self.prm:
+            raise UsageError("these rewards need the scores of a process reward model: name one with --prm")
         if isinstance(self.teaching, Rft) and self.updates < self.teaching.rounds:
             raise UsageError("each of the --rounds has an update at least: raise --updates")
         if self.updates < (0 if isinstance(self.teaching, Sft | Dpo) else 1) or min(self.evaluate_every, self.save_every) < 1:
@@ -128,6 +142,13 @@ class RLConfig:
         if self.overlong not in {"wrong", "masked"}:
             raise UsageError(f"--overlong is wrong or masked, not '{self.overlong}'")
         return self
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether nothing could be learnt without a process reward model."""
+        if isinstance(self.teaching, Grpo):
+            return self.teaching.credit.scores
+        return isinstance(self.teaching, Play) and self.teaching.ppo.rewards.scores
 
     def plain(self) -> dict[str, Any]:
         return dict(plain_config(self))

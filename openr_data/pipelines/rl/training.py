@@ -21,7 +21,7 @@ from openr_data.errors import EngineError, Interrupted
 from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.models.devices import choose_device, cpu_count
 from openr_data.models.files import model_digest
-from openr_data.pipelines.rl.config import Dpo, Grpo, Rft, RLConfig, Sft
+from openr_data.pipelines.rl.config import Dpo, Grpo, Play, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.lesson import Lesson, Teacher
 from openr_data.pipelines.rl.outcome import Result, ended
 from openr_data.pipelines.rl.questions import Questions, read_questions
@@ -29,7 +29,7 @@ from openr_data.pipelines.rl.record import begin, finish, finished
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import OPTIMIZER, Evaluation, State, Writer, checkpoint, load_state, newest, write_metrics
 from openr_data.pipelines.rl.teaching.cloning import cloning_teacher
-from openr_data.pipelines.rl.teaching.grpo import GroupTeacher
+from openr_data.pipelines.rl.teaching.grpo import GroupTeacher, PlayTeacher
 from openr_data.pipelines.rl.teaching.preferring import preference_teacher
 from openr_data.pipelines.rl.teaching.rejection import RejectionTeacher
 from openr_data.pipelines.runner import interruptible
@@ -41,6 +41,7 @@ from openr_data.rl.guards import reason_to_stop, signs
 from openr_data.rl.learner import Learner
 from openr_data.rl.models import load_policy, save_policy
 from openr_data.rl.pair_learner import PairLearner
+from openr_data.rl.ppo import ActorCritic
 from openr_data.store.lock import DirectoryLock
 from openr_data.types import Sampling
 
@@ -101,6 +102,8 @@ def _teacher(asked: Asked, questions: Questions) -> Teacher:
     config = asked.config
     if isinstance(config.teaching, Grpo):
         return GroupTeacher(config.teaching, questions, config.updates, config.seed)
+    if isinstance(config.teaching, Play):
+        return PlayTeacher(config.teaching, questions, config.updates, config.seed)
     if isinstance(config.teaching, Rft):
         return RejectionTeacher(config.teaching, questions, config.updates, config.seed, asked.out)
     if isinstance(config.teaching, Sft):
@@ -109,7 +112,7 @@ def _teacher(asked: Asked, questions: Questions) -> Teacher:
 
 
 def _scores(config: RLConfig) -> bool:
-    return config.teaching.credit.scores if isinstance(config.teaching, Grpo) else isinstance(config.teaching, Rft)
+    return config.needs_scores or isinstance(config.teaching, Rft)
 
 
 def _record(asked: Asked, folder: Path, scorer: ModelScorer | None) -> dict[str, Any]:
@@ -142,9 +145,13 @@ class _Run:
         device = choose_device(asked.limits.device)
         self._model = load_policy(self._last or folder, device)
         self._learner = _learner(self.config, self._model, folder)
+        torch.manual_seed(self.config.seed)  # of a new value head
+        self._actor = ActorCritic(self._learner, self.config.teaching.ppo) if isinstance(self.config.teaching, Play) else None
         if self._last:
             stored = torch.load(self._last / OPTIMIZER, map_location=device, weights_only=True)
-            self._learner.optimizer.load_state_dict(stored)
+            self._learner.optimizer.load_state_dict(stored["policy"])
+            if self._actor:
+                self._actor.restore(stored)
         self._template = ""
 
     async def go(self) -> None:
@@ -184,6 +191,13 @@ class _Run:
         torch.manual_seed(Random(f"{self.config.seed}/{number}/learn").getrandbits(31))  # of dropout, where a model has any
         rate = self.config.learn.rate_at(number, self._updates)
         with _threads(self.asked.threads):
+            if self._actor:
+                every = [each for group in lesson.groups for each in group.trajectories]
+                return {
+                    **self._actor.play(every, rate, Random(f"{self.config.seed}/{number}/order")),
+                    "rate": rate,
+                    "learnt": 1.0,
+                }
             if isinstance(self._learner, PairLearner):
                 return {**self._learner.prefer(lesson.pairs, rate), "rate": rate}
             told = self._learner.update(lesson.samples, rate, Random(f"{self.config.seed}/{number}/order"))
@@ -225,7 +239,8 @@ class _Run:
     def _save(self) -> None:
         with Writer(self.asked.out, self.state) as folder:
             save_policy(self._model, self._folder, folder, self._template)
-            torch.save(self._learner.optimizer.state_dict(), folder / OPTIMIZER)
+            critic = self._actor.state() if self._actor else {}
+            torch.save({"policy": self._learner.optimizer.state_dict(), **critic}, folder / OPTIMIZER)
         write_metrics(self.asked.out, self.state)
 
     def finish(self) -> Result:
