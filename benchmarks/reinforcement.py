@@ -1,0 +1,152 @@
+"""What learning from rewards brings on the built-in task: `python benchmarks/reinforcement.py --work DIR --methods grpo process`.
+
+Every method starts from the built-in policy, with every seed, and is measured on questions that nobody learnt from or chose by:
+greedily, and by samples at temperature 1. Differences are paired, with 95 % intervals over questions and seeds. `--hacking` shows
+what summed scores of a weak process reward model do, and that the guard ends it, against credit that does not pay for steps.
+Runs that are there already are read again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.engines.local import open_local
+from openr_data.graders import MathGrader
+from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig
+from openr_data.pipelines.rl.outcome import Result
+from openr_data.pipelines.rl.rollouts import Rollouts
+from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
+from openr_data.prm.intervals import difference, interval, resampled, share
+from openr_data.prm.score.base import ScorerSpec
+from openr_data.problems import ProblemSource, usable_problems
+from openr_data.rl.credit import Credit
+from openr_data.rl.guards import Guards
+from openr_data.rl.learner import LearnConfig
+from openr_data.rl.losses import PolicyLoss
+from openr_data.rl.ppo import Ppo
+from openr_data.types import Sampling
+
+FRESH = 4242
+METHODS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
+    "grpo": lambda o: Grpo(Credit("outcome"), o.questions, o.group),
+    "process": lambda o: Grpo(Credit("process"), o.questions, o.group),
+    "min": lambda o: Grpo(Credit("min"), o.questions, o.group),
+    "ppo": lambda o: Play(Ppo(), o.questions * 2, o.group // 2),
+    "rft": lambda o: Rft(2, o.questions * o.updates // 8, o.group, 4),
+}
+
+
+def main() -> None:
+    o = _options()
+    rows = _hacking(o) if o.hacking else [_method(o, name) for name in o.methods]
+    print(json.dumps(rows, indent=1))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--methods", nargs="*", default=["grpo", "process", "ppo"], choices=sorted(METHODS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--difficulty", type=int, default=10)
+    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--questions", type=int, default=32)
+    parser.add_argument("--group", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1.5e-4)
+    parser.add_argument("--prm", default="builtin")
+    parser.add_argument("--fresh", type=int, default=500, help="questions of the final measurement")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--hacking", action="store_true")
+    return parser.parse_args()
+
+
+def _config(o: argparse.Namespace, teaching: Any, seed: int, **more: Any) -> RLConfig:
+    count = o.questions * o.updates
+    passes = 2 if isinstance(teaching, Play) else 1
+    learn = LearnConfig(PolicyLoss(), o.rate, length=256, epochs=passes, minibatches=passes)
+    return RLConfig(
+        source=ProblemSource("builtin", count=count, difficulty=o.difficulty, seed=seed, split="train"),
+        held_out=ProblemSource("builtin", count=200, difficulty=o.difficulty, seed=seed),
+        engine=EngineSpec("builtin"),
+        teaching=teaching,
+        prm=o.prm,
+        updates=o.updates,
+        seed=seed,
+        **({"learn": learn} | more),
+    )
+
+
+def _run(o: argparse.Namespace, config: RLConfig, out: Path) -> Result:
+    scorer = ScorerSpec(o.prm) if config.needs_scores else None
+    asked = Asked(
+        config, Sampling(1.0, 256, config.seed), out, prm=scorer, threads=o.threads, resume=(out / "rl_run.json").exists()
+    )
+    print(out, file=sys.stderr)
+    return train_policy(asked, Listeners(on_evaluation=lambda found: print(found.update, found.accuracy, file=sys.stderr)))
+
+
+def _method(o: argparse.Namespace, name: str) -> dict[str, Any]:
+    results = {seed: _run(o, _config(o, METHODS[name](o), seed), o.work / f"{name}-{seed}") for seed in o.seeds}
+    before = asyncio.run(_measured(o, EngineSpec("builtin")))
+    after = [asyncio.run(_measured(o, EngineSpec("transformers", str(o.work / f"{name}-{seed}")))) for seed in o.seeds]
+    return {
+        "method": name,
+        "tokens": sum(each.tokens for each in results.values()) / len(results),
+        "seconds": sum(each.seconds for each in results.values()) / len(results),
+        "stopped": [each.stopped for each in results.values()],
+        **{how: _difference(before[how], [each[how] for each in after]) for how in ("greedy", "sampled")},
+    }
+
+
+async def _measured(o: argparse.Namespace, spec: EngineSpec) -> dict[str, np.ndarray[Any, Any]]:
+    """Per question: right greedily, and the share of right samples at temperature 1."""
+    problems = list(usable_problems(ProblemSource("builtin", count=o.fresh, difficulty=o.difficulty, seed=FRESH)))
+    found = {}
+    async with open_local(spec, EngineLimits()) as engine, MathGrader() as grader:
+        for how, temperature, n in (("greedy", 0.0, 1), ("sampled", 1.0, 4)):
+            groups = await Rollouts(engine, grader, None, Sampling(temperature, 256, 0)).groups(problems, n, FRESH)
+            found[how] = np.array([np.mean([each.outcome or 0.0 for each in group.trajectories]) for group in groups])
+    return found
+
+
+def _difference(before: np.ndarray[Any, Any], after: Sequence[np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """Paired over questions, each with the mean over the seeds."""
+    mean = np.mean(after, axis=0)
+    gain = interval(difference(share(mean), share(before)), resampled(len(before)))
+    return {
+        "before": float(before.mean()),
+        "after": [float(each.mean()) for each in after],
+        "gain": [gain.value, gain.low, gain.high],
+    }
+
+
+def _hacking(o: argparse.Namespace) -> list[dict[str, Any]]:
+    """Scores alone, at a rate that shows within tens of updates what a longer run would come to."""
+    rows = []
+    for kind in ("sum", "process", "min"):
+        for seed in o.seeds:
+            teaching = Grpo(Credit(kind, outcome_weight=0.0), o.questions, o.group)
+            learn = LearnConfig(rate=o.rate, schedule="constant", length=256)
+            out = o.work / f"hacking-{kind}-{seed}"
+            result = _run(o, _config(o, teaching, seed, learn=learn, guards=Guards()), out)
+            told = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+            rows.append({"credit": kind, "seed": seed, "updates": result.updates, "stopped": result.stopped, **_ends(told)})
+    return rows
+
+
+def _ends(told: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Means of the first and of the last five updates."""
+    names = ("steps", "total", "score", "lowest", "right")
+    return {name: [float(np.mean([each[name] for each in part])) for part in (told[:5], told[-5:])] for name in names}
+
+
+if __name__ == "__main__":
+    main()
