@@ -29,7 +29,6 @@ from openr_data.prm.intervals import difference, interval, resampled, share
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.rl.credit import Credit
-from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.losses import PolicyLoss
 from openr_data.rl.ppo import Ppo
@@ -68,10 +67,10 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _config(o: argparse.Namespace, teaching: Any, seed: int, **more: Any) -> RLConfig:
+def _config(o: argparse.Namespace, teaching: Any, seed: int, learn: LearnConfig | None = None) -> RLConfig:
     count = o.questions * o.updates
     passes = 2 if isinstance(teaching, Play) else 1
-    learn = LearnConfig(PolicyLoss(), o.rate, length=256, epochs=passes, minibatches=passes)
+    usual = LearnConfig(PolicyLoss(), o.rate, length=256, epochs=passes, minibatches=passes)
     return RLConfig(
         source=ProblemSource("builtin", count=count, difficulty=o.difficulty, seed=seed, split="train"),
         held_out=ProblemSource("builtin", count=200, difficulty=o.difficulty, seed=seed),
@@ -80,7 +79,7 @@ def _config(o: argparse.Namespace, teaching: Any, seed: int, **more: Any) -> RLC
         prm=o.prm,
         updates=o.updates,
         seed=seed,
-        **({"learn": learn} | more),
+        learn=learn or usual,
     )
 
 
@@ -136,7 +135,7 @@ def _hacking(o: argparse.Namespace) -> list[dict[str, Any]]:
             teaching = Grpo(Credit(kind, outcome_weight=0.0), o.questions, o.group)
             learn = LearnConfig(rate=o.rate, schedule="constant", length=256)
             out = o.work / f"hacking-{kind}-{seed}"
-            result = _run(o, _config(o, teaching, seed, learn=learn, guards=Guards()), out)
+            result = _run(o, _config(o, teaching, seed, learn), out)
             told = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
             rows.append({"credit": kind, "seed": seed, "updates": result.updates, "stopped": result.stopped, **_ends(told)})
     return rows

@@ -174,13 +174,13 @@ def test_an_episode_of_the_scripted_engine_is_the_same_each_time() -> None:
         environment = env("mixed", finds_answer=lambda _: False)
         sampling = Sampling(1.0, 100, 3, stop=("\n",))
         async with open_scripted(EngineSpec("scripted", script="steps=4,phrasings=4"), EngineLimits()) as engine:
-            state, told = await environment.reset(SUM), []
+            state, told, ended = await environment.reset(SUM), [], False
             while not state.done:
                 (drawn,) = await engine.sample(state.question, state.steps, n=1, sampling=sampling)
                 found = await environment.step(drawn)
-                state = found.state
+                state, ended = found.state, found.terminated
                 told.append((state.steps[-1], found.reward))
-            assert found.terminated
+            assert ended
             return told
 
     first, second = asyncio.run(episode()), asyncio.run(episode())
