@@ -27,6 +27,7 @@ from openr_data.pipelines.stage import run_stage
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource
 from openr_data.rl.credit import Credit
+from openr_data.rl.curriculum import Curriculum
 from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.models import load_policy
@@ -313,3 +314,24 @@ def test_a_value_head_goes_on_with_its_run(tmp_path: Path) -> None:
     run(tmp_path / "cut", play, resume=True)
     assert metrics(tmp_path / "cut") == metrics(tmp_path / "whole")
     assert all("value_error" in each for each in metrics(tmp_path / "whole"))
+
+
+def test_a_curriculum_asks_one_difficulty_at_a_time(tmp_path: Path) -> None:
+    """Easy questions are all right, so the level rises after each update; the run goes on at the level where it was killed."""
+
+    def kill(done: int, *_: object) -> None:
+        if done == 3:
+            raise Killed
+
+    teaching = Grpo(questions=4, group=4, curriculum=Curriculum(0.0, 0.01, window=1))
+    rising = config(source=replace(SOURCE, difficulty=4), easiest=2, teaching=teaching)
+    run(tmp_path / "whole", rising)
+    assert [each["level"] for each in metrics(tmp_path / "whole")] == [0, 1, 2, 2]
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", rising, Listeners(on_update=kill))
+    run(tmp_path / "cut", rising, resume=True)
+    assert metrics(tmp_path / "cut") == metrics(tmp_path / "whole")
+    found = read_questions(rising, print)
+    assert [{each.difficulty for each in level} for level in found.levels] == [{"2"}, {"3"}, {"4"}]
+    with pytest.raises(UsageError, match="--easiest"):
+        config(easiest=5).checked()

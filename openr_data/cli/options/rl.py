@@ -9,12 +9,13 @@ import typer
 
 if TYPE_CHECKING:
     from openr_data.rl.credit import Credit
+    from openr_data.rl.curriculum import Curriculum
     from openr_data.rl.guards import Guards
     from openr_data.rl.learner import LearnConfig
     from openr_data.rl.losses import PolicyLoss
     from openr_data.types import Sampling
 
-_CREDIT, _LEARN, _GUARDS = "Rewards", "Learning", "Guards"
+_CREDIT, _LEARN, _GUARDS, _CURRICULUM = "Rewards", "Learning", "Guards", "Curriculum"
 
 
 def _option(flag: str, help: str, panel: str, **more: Any) -> Any:  # noqa: A002
@@ -46,6 +47,25 @@ class CreditOptions:
             self.scale_rewards,
             self.min_temperature,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CurriculumOptions:
+    """Questions that are neither too easy nor too hard."""
+
+    curriculum: Annotated[
+        bool, _option("--curriculum", "Ask one difficulty at a time, which follows the share of right answers.", _CURRICULUM)
+    ] = False
+    easiest: Annotated[
+        int, _option("--easiest", "Of the built-in task: from this difficulty up to --difficulty.", _CURRICULUM, min=0)
+    ] = 0
+    too_hard: Annotated[float, _option("--too-hard", "Below this share of right answers it gets easier.", _CURRICULUM)] = 0.2
+    too_easy: Annotated[float, _option("--too-easy", "Above it, harder.", _CURRICULUM)] = 0.8
+
+    def value(self) -> Curriculum | None:
+        from openr_data.rl.curriculum import Curriculum
+
+        return Curriculum(self.too_hard, self.too_easy) if self.curriculum or self.easiest else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.options.rl import CreditOptions, GuardOptions, LearnOptions, RatioOptions, WatchOptions
+from openr_data.cli.options.rl import CreditOptions, CurriculumOptions, GuardOptions, LearnOptions, RatioOptions, WatchOptions
 from openr_data.cli.rl import running
 
 
@@ -21,6 +21,7 @@ def grpo(
     group: Annotated[int, typer.Option("--group", min=2, help="Solutions of each.", rich_help_panel="Learning")] = 8,
     credit: CreditOptions,
     overlong: running.Overlong = "wrong",
+    curriculum: CurriculumOptions,
     learn: LearnOptions,
     ratio: RatioOptions,
     prm: options.PrmOptions,
@@ -50,10 +51,11 @@ def grpo(
     asking = running.Asking(watch, engine, sampling, source, prm.spec(), grader)
     config = asking.config(
         problems,
-        teaching=Grpo(credit.value(), questions, group),
+        teaching=Grpo(credit.value(), questions, group, curriculum.value()),
         learn=learn.value(sampling.sampling(), ratio),
         guards=guards.value(),
         updates=updates,
         overlong=overlong,
+        easiest=curriculum.easiest,
     )
     running.carry_out(asking.asked(config, out, threads, resume=resume), as_json=as_json)

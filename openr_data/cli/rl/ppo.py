@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.options.rl import GuardOptions, LearnOptions, RatioOptions, WatchOptions
+from openr_data.cli.options.rl import CurriculumOptions, GuardOptions, LearnOptions, RatioOptions, WatchOptions
 from openr_data.cli.rl import running
 
 _PANEL = "Rewards"
@@ -34,6 +34,7 @@ def ppo(
     updates: running.Updates = 100,
     questions: Annotated[int, _option("--questions", "Of an update.", "Learning", min=1)] = 64,
     group: Annotated[int, _option("--group", "Solutions of each.", "Learning", min=1)] = 4,
+    curriculum: CurriculumOptions,
     learn: LearnOptions,
     ratio: RatioOptions,
     prm: options.PrmOptions,
@@ -62,10 +63,11 @@ def ppo(
     head = Ppo(paid, level, discount, decay, critic_rate, critic_epochs)  # type: ignore[arg-type]
     config = asking.config(
         problems,
-        teaching=Play(head, questions, group),
+        teaching=Play(head, questions, group, curriculum.value()),
         learn=learn.value(sampling.sampling(), ratio),
         guards=guards.value(),
         updates=updates,
         overlong=overlong,
+        easiest=curriculum.easiest,
     )
     running.carry_out(asking.asked(config, out, threads, resume=resume), as_json=as_json)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openr_data.pipelines.evaluating.measured import INDEPENDENT, MAJORITY, PASS, Floats, Measured, Outcome, Way
+from openr_data.pipelines.levels import natural
 from openr_data.prm.intervals import Interval, Statistic, difference, interval, share
 
 
@@ -104,13 +105,4 @@ def groups(measured: Measured) -> Mapping[str, Mapping[str, Floats]]:
 
 def _masks(names: Sequence[str]) -> dict[str, Floats]:
     column = np.array(names)
-    return {name: (column == name).astype(np.float64) for name in sorted(set(names), key=_natural)}
-
-
-def _natural(name: str) -> tuple[bool, float, str]:
-    """Numbers by their size.
-
-    >>> sorted(["10", "9", "Level 5"], key=_natural)
-    ['9', '10', 'Level 5']
-    """
-    return (not name.replace(".", "", 1).isdigit(), float(name) if name.replace(".", "", 1).isdigit() else 0.0, name)
+    return {name: (column == name).astype(np.float64) for name in sorted(set(names), key=natural)}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from openr_data.engines import EngineSpec
 from openr_data.errors import UsageError
 from openr_data.problems import ProblemSource
 from openr_data.rl.credit import Credit
+from openr_data.rl.curriculum import Curriculum
 from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.ppo import Ppo
@@ -20,11 +21,14 @@ POLICIES = ("builtin", "transformers")
 
 @dataclass(frozen=True, slots=True)
 class Grpo:
-    """Every update samples `group` solutions of `questions` questions, and learns from them by `credit`. Raises `UsageError`."""
+    """Every update samples `group` solutions of `questions` questions, and learns from them by `credit`. With a `curriculum` the
+    questions of an update are of one difficulty, which follows the share of right answers. Raises `UsageError`.
+    """
 
     credit: Credit = field(default_factory=Credit)
     questions: int = 32
     group: int = 8
+    curriculum: Curriculum | None = None
 
     def __post_init__(self) -> None:
         if self.group < 2:
@@ -36,12 +40,13 @@ class Grpo:
 @dataclass(frozen=True, slots=True)
 class Play:
     """Every update samples `group` solutions of `questions` questions, and a policy with a value head learns from them (`ppo`).
-    Raises `UsageError`.
+    `curriculum` as in `Grpo`. Raises `UsageError`.
     """
 
     ppo: Ppo = field(default_factory=Ppo)
     questions: int = 64
     group: int = 4
+    curriculum: Curriculum | None = None
 
     def __post_init__(self) -> None:
         if min(self.questions, self.group) < 1:
@@ -109,7 +114,8 @@ class RLConfig:
 
     `prm` names the process reward model; its identity stands in the record. `overlong`: a solution that is cut has the outcome 0
     (`wrong`), or nothing is learnt from it (`masked`, DAPO, arXiv 2503.14476). `updates` 0 is as many as `teaching` says.
-    `save_every` is in updates.
+    `save_every` is in updates. `easiest`: of the built-in task, questions from this difficulty on up to the source's (0: that one
+    alone), for a curriculum.
     """
 
     source: ProblemSource | None
@@ -127,6 +133,7 @@ class RLConfig:
     against: tuple[str, ...] = ()
     ngram: int = 13
     overlap: float = 0.5
+    easiest: int = 0
     seed: int = 0
 
     def checked(self) -> RLConfig:
@@ -139,9 +146,20 @@ class RLConfig:
             raise UsageError("each of the --rounds has an update at least: raise --updates")
         if self.updates < (0 if isinstance(self.teaching, Sft | Dpo) else 1) or min(self.evaluate_every, self.save_every) < 1:
             raise UsageError("--updates, --evaluate-every and --save-every are at least 1")
+        if self.easiest and (self.source is None or self.source.location != "builtin" or self.easiest > self.source.difficulty):
+            raise UsageError("--easiest is a difficulty of the built-in task up to --difficulty")
         if self.overlong not in {"wrong", "masked"}:
             raise UsageError(f"--overlong is wrong or masked, not '{self.overlong}'")
         return self
+
+    @property
+    def sources(self) -> tuple[ProblemSource, ...]:
+        """One for each difficulty of the built-in task, or the source itself, or none."""
+        if self.source is None:
+            return ()
+        if not self.easiest:
+            return (self.source,)
+        return tuple(replace(self.source, difficulty=each) for each in range(self.easiest, self.source.difficulty + 1))
 
     @property
     def needs_scores(self) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.rl.batches import Sample
@@ -15,13 +15,18 @@ from openr_data.rl.trajectory import Group
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """Either `samples` or `pairs`. `groups` are what the present policy wrote for this update (none: it was not asked), and
-    `tokens` how many tokens that took. The guards look at them.
+    `tokens` how many tokens that took. The guards look at them; `level` is that of a curriculum.
     """
 
     samples: Sequence[Sample]
     groups: Sequence[Group] = ()
     tokens: int = 0
     pairs: Sequence[Pair] = ()
+    level: int = 0
+
+
+Past = Sequence[Mapping[str, Any]]
+"""What was logged of the updates before: one entry each."""
 
 
 class Teacher(Protocol):
@@ -32,6 +37,6 @@ class Teacher(Protocol):
         """How many there will be."""
         ...
 
-    async def lesson(self, update: int, rollouts: Rollouts, /) -> Lesson:
-        """Of update number `update`, counted from 0. Raises `EngineError` where there is nothing to learn from."""
+    async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
+        """Of the update behind those. Raises `EngineError` where there is nothing to learn from."""
         ...

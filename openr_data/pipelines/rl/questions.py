@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from openr_data.errors import InputError, UsageError
 from openr_data.graders import grades_itself
+from openr_data.pipelines.levels import natural
 from openr_data.pipelines.prm.contamination import Guard
 from openr_data.pipelines.rl.config import RLConfig
 from openr_data.pipelines.rl.turns import turns
@@ -30,7 +32,11 @@ class Ban:
         return evaluation_set_of(question) or self.guard.found(question)
 
 
-@dataclass(frozen=True, slots=True)
+ALL = -1
+"""The level of questions that are not asked by level."""
+
+
+@dataclass(frozen=True)
 class Questions:
     """`train` is empty where the policy is asked nothing."""
 
@@ -38,9 +44,16 @@ class Questions:
     held_out: tuple[Problem, ...]
     ban: Ban
 
-    def of_update(self, update: int, count: int, seed: int) -> list[Problem]:
-        """Every question once, in a new order each time round; an update may end one turn and begin the next."""
-        return [self.train[place] for place in turns(len(self.train), update * count, count, seed)]
+    @cached_property
+    def levels(self) -> tuple[tuple[Problem, ...], ...]:
+        """The questions by their difficulty, the easiest first."""
+        names = sorted({each.difficulty for each in self.train}, key=natural)
+        return tuple(tuple(each for each in self.train if each.difficulty == name) for name in names)
+
+    def of_update(self, update: int, count: int, seed: int, level: int = -1) -> list[Problem]:
+        """Every question (of a level) once, in a new order each time round; an update may end one turn and begin the next."""
+        among = self.train if level == ALL else self.levels[level]
+        return [among[place] for place in turns(len(among), update * count, count, seed)]
 
 
 def read_questions(config: RLConfig, warn: Callable[[str], None]) -> Questions:
@@ -52,7 +65,7 @@ def read_questions(config: RLConfig, warn: Callable[[str], None]) -> Questions:
         raise InputError(f"{config.held_out.location} has no question that can measure the policy")
     measuring = frozenset(_plain(each.question) for each in held_out)
     ban = Ban(measuring, Guard(config.against, config.ngram, config.overlap))
-    train = _allowed(config.source, ban, warn) if config.source else ()
+    train = [each for source in config.sources for each in _allowed(source, ban, warn)]
     return Questions(tuple(train), tuple(held_out), ban)
 
 

@@ -179,7 +179,7 @@ class _Run:
 
     async def _update(self, rollouts: Rollouts) -> None:
         began, number = time.monotonic(), self.state.updates
-        lesson = await self._teacher.lesson(number, rollouts)
+        lesson = await self._teacher.lesson(self.state.metrics, rollouts)
         sampled = time.monotonic()
         told = self._learn(lesson, number)
         rollouts.engine.load(self._model.state_dict(), str(number + 1))
@@ -208,12 +208,14 @@ class _Run:
         state = self.state
         state.updates += 1
         state.sampled += lesson.tokens
-        noted: dict[str, Any] = {"update": state.updates, **told, "sampled_tokens": lesson.tokens}
+        noted: dict[str, Any] = {"update": state.updates, "level": lesson.level, **told, "sampled_tokens": lesson.tokens}
         if lesson.groups:
             state.signs.append(signs(lesson.groups, told["kl"], told["learnt"]))
             noted |= asdict(state.signs[-1])
-            state.stopped = reason_to_stop(state.signs, self.config.guards)
         state.metrics.append(noted)
+        if lesson.groups:  # solutions of other questions are longer or shorter by themselves
+            alike = [each for each, row in zip(state.signs, state.metrics, strict=True) if row["level"] == lesson.level]
+            state.stopped = reason_to_stop(alike, self.config.guards)
         self.listeners.on_update(state.updates, self._updates, noted)
 
     async def _after(self, rollouts: Rollouts) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from openr_data.errors import InputError
 from openr_data.pipelines.loading.load import load
 from openr_data.pipelines.rl.config import Sft
-from openr_data.pipelines.rl.lesson import Lesson
+from openr_data.pipelines.rl.lesson import Lesson, Past
 from openr_data.pipelines.rl.questions import Ban
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.teaching.imitation import imitated
@@ -27,9 +27,9 @@ class CloningTeacher:
     updates: int
     seed: int
 
-    async def lesson(self, update: int, rollouts: Rollouts, /) -> Lesson:
+    async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         engine, batch = rollouts.engine, self.config.batch
-        asked = [self.shown[place] for place in turns(len(self.shown), update * batch, batch, self.seed)]
+        asked = [self.shown[place] for place in turns(len(self.shown), len(past) * batch, batch, self.seed)]
         text = engine.template.steps.join
         return Lesson([imitated(engine.prompt_ids(question, ()), engine.written(text(steps))) for question, steps in asked])
 

@@ -7,11 +7,12 @@ from random import Random
 
 from openr_data.errors import EngineError
 from openr_data.pipelines.rl.config import Grpo, Play
-from openr_data.pipelines.rl.lesson import Lesson
-from openr_data.pipelines.rl.questions import Questions
+from openr_data.pipelines.rl.lesson import Lesson, Past
+from openr_data.pipelines.rl.questions import ALL, Questions
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.rl.batches import Sample
 from openr_data.rl.credit import Credit, token_advantages
+from openr_data.rl.curriculum import next_level
 from openr_data.rl.trajectory import Group
 
 
@@ -22,13 +23,12 @@ class GroupTeacher:
     updates: int
     seed: int
 
-    async def lesson(self, update: int, rollouts: Rollouts, /) -> Lesson:
-        problems = self.questions.of_update(update, self.config.questions, self.seed)
-        groups = await rollouts.groups(problems, self.config.group, Random(f"{self.seed}/{update}").getrandbits(31))
+    async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
+        groups, level = await _sampled(self, past, rollouts)
         samples = [each for group in groups for each in _samples(group, self.config.credit)]
         if not samples:
             raise EngineError("the engine lost every sample of an update, so there is nothing to learn from")
-        return Lesson(samples, groups, sum(len(each.tokens) for each in samples))
+        return Lesson(samples, groups, sum(len(each.tokens) for each in samples), level=level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,22 @@ class PlayTeacher:
     updates: int
     seed: int
 
-    async def lesson(self, update: int, rollouts: Rollouts, /) -> Lesson:
-        problems = self.questions.of_update(update, self.config.questions, self.seed)
-        groups = await rollouts.groups(problems, self.config.group, Random(f"{self.seed}/{update}").getrandbits(31))
+    async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
+        groups, level = await _sampled(self, past, rollouts)
         tokens = sum(len(each.tokens) for group in groups for each in group.trajectories)
         if not tokens:
             raise EngineError("the engine lost every sample of an update, so there is nothing to learn from")
-        return Lesson((), groups, tokens)
+        return Lesson((), groups, tokens, level=level)
+
+
+async def _sampled(teacher: GroupTeacher | PlayTeacher, past: Past, rollouts: Rollouts) -> tuple[list[Group], int]:
+    """Solutions of the update's questions, and the level that these are of."""
+    config, questions = teacher.config, teacher.questions
+    levels = [(each["level"], each["right"] or 0.0) for each in past]
+    level = next_level(levels, len(questions.levels), config.curriculum) if config.curriculum else ALL
+    asked = sum(each["level"] == level for each in past)
+    problems = questions.of_update(asked, config.questions, teacher.seed, level)
+    return await rollouts.groups(problems, config.group, Random(f"{teacher.seed}/{len(past)}").getrandbits(31)), level
 
 
 def _samples(group: Group, credit: Credit) -> list[Sample]:

@@ -17,7 +17,7 @@ from openr_data.layouts.pairs import Pair as Parting
 from openr_data.layouts.pairs import pairs
 from openr_data.pipelines.loading.load import load
 from openr_data.pipelines.rl.config import Dpo
-from openr_data.pipelines.rl.lesson import Lesson
+from openr_data.pipelines.rl.lesson import Lesson, Past
 from openr_data.pipelines.rl.questions import Ban
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.turns import turns
@@ -34,8 +34,8 @@ class PreferenceTeacher:
     updates: int
     seed: int
 
-    async def lesson(self, update: int, rollouts: Rollouts, /) -> Lesson:
-        places = turns(len(self.pairs), update * self.config.batch, self.config.batch, self.seed)
+    async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
+        places = turns(len(self.pairs), len(past) * self.config.batch, self.config.batch, self.seed)
         return Lesson((), pairs=[self.pairs[place] for place in places])
 
 

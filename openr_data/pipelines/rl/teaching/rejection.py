@@ -10,7 +10,7 @@ from random import Random
 
 from openr_data.errors import EngineError
 from openr_data.pipelines.rl.config import Rft
-from openr_data.pipelines.rl.lesson import Lesson
+from openr_data.pipelines.rl.lesson import Lesson, Past
 from openr_data.pipelines.rl.questions import Questions
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import WORK
@@ -33,7 +33,8 @@ class RejectionTeacher:
     _round: int = -1
     _kept: Sequence[Sample] = ()
 
-    async def lesson(self, update: int, rollouts: Rollouts, /) -> Lesson:
+    async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
+        update = len(past)
         number = update * self.config.rounds // self.updates
         first = -(-number * self.updates // self.config.rounds)
         if number != self._round:
