@@ -100,6 +100,20 @@ def test_the_estimator_has_no_bias() -> None:
     assert expected == pytest.approx(float((new * (new / reference).log()).sum()), rel=1e-5)
 
 
+def test_the_corrected_penalty_has_the_gradient_of_the_divergence() -> None:
+    """Summed over all tokens by their probability: that of ratio * k3 is that of KL(new || reference), and of k3 alone it is not."""
+    reference = torch.tensor([0.2, 0.3, 0.5]).log()
+    logits = torch.tensor([0.4, -0.1, 0.2], requires_grad=True)
+    new = torch.log_softmax(logits, 0)
+    (wanted,) = torch.autograd.grad((new.exp() * (new - reference)).sum(), logits, retain_graph=True)
+    weights, ratio = new.exp().detach(), torch.exp(new - new.detach())
+    corrected = (weights * ratio * divergence(new, reference)).sum()
+    plain = (weights * divergence(new, reference)).sum()
+    found = [torch.autograd.grad(each, logits, retain_graph=True)[0] for each in (corrected, plain)]
+    assert torch.allclose(found[0], wanted, atol=1e-6)
+    assert not torch.allclose(found[1], wanted, atol=1e-3)
+
+
 def test_parts_add_up_to_the_whole() -> None:
     given = played(0.3)
     whole = policy_loss(given, PolicyLoss(), EXTENT)

@@ -25,7 +25,8 @@ class PolicyLoss:
     `clip_low` and `clip_high` bound the ratio below and above 1. `ratio`: of each token; of each step, the product over its
     tokens (OpenR's APPO, arXiv 2410.09671); or of the sequence, the geometric mean (GSPO, arXiv 2507.18071). `reduction`: the
     mean over all tokens of the update (`dapo`, arXiv 2503.14476), over solutions of their means (`grpo`), or the sum over
-    `solutions * length` (`dr_grpo`, arXiv 2503.20783). `beta` weighs the penalty. Raises `UsageError`.
+    `solutions * length` (`dr_grpo`, arXiv 2503.20783). `beta` weighs the penalty; `corrected` multiplies it by the ratio, whose
+    gradient makes that of the penalty unbiased (DeepSeek-V3.2, arXiv 2512.02556). Raises `UsageError`.
     """
 
     clip_low: float = 0.2
@@ -33,6 +34,7 @@ class PolicyLoss:
     ratio: Ratio = "token"
     reduction: Reduction = "dapo"
     beta: float = 0.0
+    corrected: bool = True
 
     def __post_init__(self) -> None:
         if self.ratio not in _RATIOS:
@@ -76,7 +78,8 @@ def policy_loss(played: Played, loss: PolicyLoss, extent: Extent) -> Tensor:
     clipped = ratio.clamp(1 - loss.clip_low, 1 + loss.clip_high)
     each = -torch.minimum(ratio * played.advantages, clipped * played.advantages)
     if loss.beta and played.reference is not None:
-        each = each + loss.beta * divergence(played.new, played.reference)
+        apart = divergence(played.new, played.reference)
+        each = each + loss.beta * (apart * ratio if loss.corrected else apart)
     return reduced(each, played.mask, loss.reduction, extent)
 
 
