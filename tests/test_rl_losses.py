@@ -101,7 +101,7 @@ def test_the_estimator_has_no_bias() -> None:
 
 
 def test_the_corrected_penalty_has_the_gradient_of_the_divergence() -> None:
-    """Summed over all tokens by their probability: that of ratio * k3 is that of KL(new || reference), and of k3 alone it is not."""
+    """Over all tokens, by their probability: the gradient of ratio * k3 is that of KL(new || reference), that of k3 is not."""
     reference = torch.tensor([0.2, 0.3, 0.5]).log()
     logits = torch.tensor([0.4, -0.1, 0.2], requires_grad=True)
     new = torch.log_softmax(logits, 0)
