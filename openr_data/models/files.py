@@ -16,7 +16,7 @@ BUILTIN = Path(__file__).parents[1] / "engines" / "builtin" / "weights"
 """The small policy that ships with the package."""
 POLICY = "openr_policy.json"
 """Beside a policy that was trained here: the prompt template that `auto` stands for."""
-_RECORDS = frozenset({"manifest.json", "training.json", "prm_run.json"})
+_RECORDS = frozenset({"manifest.json", "training.json", "prm_run.json", "rl_run.json", "rl_result.json"})
 """They tell how a model was made or published, and are read by no model: without them, or shortened, it is the same model."""
 _LARGE = 32 * 2**20
 

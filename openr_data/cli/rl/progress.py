@@ -37,9 +37,13 @@ def watching() -> Iterator[_Listeners]:
             bar.update(task, total=updates, completed=done, told=line(told))
 
         def on_evaluation(found: Evaluation) -> None:
-            err.print(f"after {found.update} updates {found.accuracy:.1%} of {len(found.right)} held-out questions are right")
+            err.print(evaluation_line(found))
 
         yield on_update, on_evaluation
+
+
+def evaluation_line(found: Evaluation) -> str:
+    return f"after {found.update} updates {found.accuracy:.1%} of {len(found.right)} held-out questions are right"
 
 
 def line(told: dict[str, Any]) -> str:

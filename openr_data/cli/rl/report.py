@@ -11,6 +11,7 @@ from openr_data.cli.console import out as console
 from openr_data.cli.console import warn
 
 if TYPE_CHECKING:
+    from openr_data.pipelines.loop.manifest import RoundManifest
     from openr_data.pipelines.rl.config import RLConfig
     from openr_data.pipelines.rl.outcome import Result
     from openr_data.prm.intervals import Interval
@@ -23,6 +24,21 @@ def warn_of(config: RLConfig) -> None:
     if summed or (isinstance(config.teaching, Play) and config.teaching.ppo.rewards.kind in {"prm", "mixed"}):
         better = "--credit process or min do" if summed else "--rewards shaped does"
         warn(f"summed scores pay for steps, good or not; {better} not (PURE, arXiv 2504.15275)")
+
+
+def show_round(found: RoundManifest) -> None:
+    """What one round of the loop brought, on questions that nobody chose by."""
+    auroc = "" if found.auroc is None else f", AUROC {found.auroc:.3f}"
+    console.print(f"round {found.round}: {found.labelled:,} labelled solutions{auroc}; {sum(found.tokens.values()):,} tokens")
+    for name, before, after, gain in (
+        ("greedily", found.greedy_before, found.greedy_after, found.greedy_gain),
+        ("sampled", found.sampled_before, found.sampled_after, found.sampled_gain),
+    ):
+        console.print(f"  {name:9} {_range(before)} -> {_range(after)}: {_points(gain)}")
+    if found.stopped:
+        warn(f"a guard ended the learning: {found.stopped}")
+    if not found.gained:
+        warn("the round brought no gain whose interval is above 0")
 
 
 def show_result(result: Result, out: Path) -> None:

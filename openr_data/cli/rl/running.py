@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.console import print_json, warn
+from openr_data.cli.console import err, print_json, warn
 from openr_data.cli.options.rl import WatchOptions
 from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
     from openr_data.pipelines.rl.config import RLConfig
-    from openr_data.pipelines.rl.training import Asked
+    from openr_data.pipelines.rl.training import Asked, Listeners
     from openr_data.prm.score.base import ScorerSpec
     from openr_data.problems import ProblemSource
 
@@ -79,6 +82,23 @@ class Asking:
             source = self.source.source("builtin", self.sampling.seed)
             return replace(source, split="", limit=0, count=self.watch.held_out_count)
         return ProblemSource(location, limit=self.watch.held_out_count)
+
+
+def told(text: str) -> None:
+    """What begins: a line for people, an event for programs."""
+    if err.is_terminal:
+        err.print(text, markup=False)
+    else:
+        sys.stderr.write(json.dumps({"event": "stage", "stage": text}) + "\n")
+        sys.stderr.flush()
+
+
+def quiet(on_warning: Callable[[str], None]) -> Listeners:
+    """Of a run that is a part of another: its measurements and warnings alone."""
+    from openr_data.cli.rl.progress import evaluation_line
+    from openr_data.pipelines.rl.training import Listeners
+
+    return Listeners(on_evaluation=lambda found: told(evaluation_line(found)), warn=on_warning)
 
 
 def carry_out(asked: Asked, *, as_json: bool) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from openr_data.pipelines.rl.state import Evaluation, State
-from openr_data.prm.intervals import Interval, difference, interval, resampled, share
+from openr_data.pipelines.rl.measuring import accuracy, paired_gain
+from openr_data.pipelines.rl.state import State
+from openr_data.prm.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +46,12 @@ def ended(state: State, seed: int) -> Result:
     return Result(
         updates=state.updates,
         best_update=best.update,
-        before=_accuracy(state.evaluations[0], seed),
-        best=_accuracy(best, seed),
-        last=_accuracy(state.evaluations[-1], seed),
-        gain=gain(state.evaluations[0], best, seed),
+        before=accuracy(state.evaluations[0].right, seed),
+        best=accuracy(best.right, seed),
+        last=accuracy(state.evaluations[-1].right, seed),
+        gain=paired_gain(state.evaluations[0].right, best.right, seed),
         tokens=state.sampled,
         evaluation_tokens=state.evaluated,
         seconds=state.seconds,
         stopped=state.stopped,
     )
-
-
-def gain(before: Evaluation, after: Evaluation, seed: int) -> Interval:
-    """The paired difference over the questions that both know."""
-    both = [(a, b) for a, b in zip(before.right, after.right, strict=True) if a is not None and b is not None]
-    first, second = (np.array([pair[at] for pair in both]) for at in (0, 1))
-    return interval(difference(share(second), share(first)), resampled(len(both), seed=seed))
-
-
-def _accuracy(evaluation: Evaluation, seed: int) -> Interval:
-    known = np.array([each for each in evaluation.right if each is not None])
-    return interval(share(known), resampled(len(known), seed=seed))

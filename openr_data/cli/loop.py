@@ -1,0 +1,124 @@
+"""`openr-data loop`: from policy to data to process reward model to policy, and again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from openr_data.cli import options
+from openr_data.cli.console import print_json, warn
+from openr_data.cli.options.rl import CreditOptions, GuardOptions, LearnOptions, RatioOptions
+from openr_data.cli.rl import running
+from openr_data.errors import UsageError
+
+if TYPE_CHECKING:
+    from openr_data.pipelines.loop.config import LoopConfig
+    from openr_data.problems import ProblemSource
+
+_DATA, _PRM, _RL, _MEASURE = "Data of a round", "Process reward model of a round", "Learning", "Measuring"
+
+
+def _option(flag: str, text: str, panel: str, **more: Any) -> Any:
+    return typer.Option(flag, help=text, rich_help_panel=panel, **more)
+
+
+@options.grouped
+def loop(
+    problems: Annotated[str, typer.Argument(help=running.PROBLEMS)],
+    out: running.Out,
+    *,
+    rounds: Annotated[int, _option("--rounds", "How often.", _DATA, min=1)] = 2,
+    label_questions: Annotated[int, _option("--label-questions", "Questions whose solutions are labelled.", _DATA, min=1)] = 300,
+    solutions: Annotated[int, _option("--solutions", "Solutions of each.", _DATA, min=1)] = 8,
+    method: Annotated[str, _option("--method", "How they are labelled.", _DATA)] = "adaptive",
+    rollouts: Annotated[int, _option("--rollouts", "Of a prefix.", _DATA, min=1)] = 8,
+    head: Annotated[str, _option("--head", "causal, likelihood, ...: see `prm train`.", _PRM)] = "likelihood",
+    prm_epochs: Annotated[float, _option("--prm-epochs", "Passes over the labels.", _PRM)] = 2.0,
+    prm_rate: Annotated[float, _option("--prm-rate", "Its learning rate (0: as suits).", _PRM)] = 3e-4,
+    prm_batch: Annotated[int, _option("--prm-batch", "Solutions of a step.", _PRM, min=1)] = 32,
+    updates: Annotated[int, _option("--updates", "Updates of the policy.", _RL, min=1)] = 60,
+    questions: Annotated[int, _option("--questions", "Questions of an update.", _RL, min=1)] = 32,
+    group: Annotated[int, _option("--group", "Solutions of each.", _RL, min=2)] = 8,
+    credit: CreditOptions,
+    learn: LearnOptions,
+    ratio: RatioOptions,
+    guards: GuardOptions,
+    held_out: Annotated[str, _option("--held-out", "Questions that choose the best policy of a round.", _MEASURE)] = "",
+    confirming: Annotated[str, _option("--confirming", "Other ones, that say what a round brought.", _MEASURE)] = "",
+    held_out_count: Annotated[int, _option("--held-out-count", "At most so many of either.", _MEASURE, min=1)] = 300,
+    against: Annotated[
+        list[str] | None, _option("--against", "Evaluation set that nobody learns from (repeatable).", _MEASURE, metavar="FILE")
+    ] = None,
+    go_on: Annotated[bool, _option("--go-on", "Also after a round without a gain.", _MEASURE)] = False,
+    engine: options.EngineOptions,
+    sampling: options.SamplingOptions,
+    source: options.ProblemOptions,
+    grader: options.Grader = "math",
+    threads: running.Threads = 0,
+    resume: running.Resume = False,
+    as_json: options.Json = False,
+) -> None:
+    """Sample, label, train a process reward model, let the policy learn from it, and again with the better policy.
+
+    Each round has a folder with its data, its models and a manifest: digests, tokens, what the round brought on questions that
+    nobody learnt from or chose by. A round without a gain is the last one. Kill it at any moment: --resume goes on.
+
+    openr-data loop builtin --difficulty 10 --max-tokens 256 --out runs/loop
+    """
+    from openr_data.cli.rl.report import show_round
+    from openr_data.labelers import LabelConfig
+    from openr_data.pipelines.loop.config import LoopConfig
+    from openr_data.pipelines.loop.rounds import LoopListeners, run_loop
+    from openr_data.pipelines.rl.config import Grpo
+    from openr_data.prm.train_config import ModelChoice, TrainConfig
+
+    drawn, asked = sampling.sampling(), source.source(problems, sampling.seed)
+    # With --credit outcome nothing would ask the model that each round trains.
+    kind = "process" if credit.credit == "outcome" else credit.credit
+    config: LoopConfig = LoopConfig(
+        source=replace(asked, split="train") if problems == "builtin" and not asked.split else asked,
+        held_out=_measuring(asked, held_out, "--held-out", held_out_count, sampling.seed),
+        confirming=_measuring(asked, confirming, "--confirming", held_out_count, sampling.seed + 1),
+        engine=engine.spec(),
+        sampling=drawn,
+        rounds=rounds,
+        questions=label_questions,
+        solutions=solutions,
+        label=LabelConfig(method=method, rollouts=rollouts, filter_rollouts=rollouts, searches=0, pilot=40),
+        prm=TrainConfig(
+            ModelChoice(head=head),  # type: ignore[arg-type]  # `ModelChoice` says what is wrong with it
+            epochs=prm_epochs,
+            batch=prm_batch,
+            rate=prm_rate,
+            positive_weight=0.0,
+            device=engine.device,
+        ),
+        teaching=Grpo(replace(credit.value(), kind=kind), questions, group),  # type: ignore[arg-type]
+        learn=learn.value(drawn, ratio),
+        guards=guards.value(),
+        updates=updates,
+        grader=grader,
+        against=tuple(against or ()),
+        go_on=go_on,
+        seed=sampling.seed,
+    ).checked()
+    listeners = LoopListeners(
+        on_stage=lambda number, stage: running.told(f"round {number}: {stage}"),
+        on_round=lambda found: None if as_json else show_round(found),
+    )
+    found = run_loop(config, out, engine.limits(), replace(listeners, rl=running.quiet(warn)), resume=resume, threads=threads)
+    if as_json:
+        print_json({"out": str(out), "rounds": [asdict(each) for each in found]})
+
+
+def _measuring(source: ProblemSource, location: str, option: str, count: int, seed: int) -> ProblemSource:
+    from openr_data.problems import ProblemSource
+
+    place = location or ("builtin" if source.location == "builtin" else "")
+    if not place:
+        raise UsageError(f"name the questions that measure the policy: {option} FILE (they are never learnt from)")
+    if place == "builtin":
+        return replace(source, location="builtin", split="", limit=0, count=count, seed=seed)
+    return ProblemSource(place, limit=count)

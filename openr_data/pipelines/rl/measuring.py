@@ -1,0 +1,59 @@
+"""How good a policy is on questions that it did not learn from: greedily, and by samples at temperature 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.engines.local import open_local
+from openr_data.graders import GRADERS, GradingPolicy
+from openr_data.pipelines.rl.rollouts import Rollouts
+from openr_data.prm.intervals import Interval, difference, interval, resampled, share
+from openr_data.types import Problem, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Per question, in their order: right greedily (1, 0), the share of right ones of the samples, and the tokens of all of them.
+    `None`: not known.
+    """
+
+    greedy: tuple[float | None, ...]
+    sampled: tuple[float | None, ...]
+    tokens: int
+
+
+async def measure(
+    spec: EngineSpec, limits: EngineLimits, problems: Sequence[Problem], *, grader: str, max_tokens: int, samples: int, seed: int
+) -> Measured:
+    """The same seeds for every policy: differences are paired."""
+    async with open_local(spec, limits) as engine, GRADERS[grader](GradingPolicy()) as opened:
+        found = []
+        for temperature, n in ((0.0, 1), (1.0, samples)):
+            rollouts = Rollouts(engine, opened, None, Sampling(temperature, max_tokens, seed))
+            found.append(await rollouts.groups(problems, n, seed))
+    shares = [tuple(_share([each.outcome for each in group.trajectories]) for group in groups) for groups in found]
+    tokens = sum(len(each.tokens) for groups in found for group in groups for each in group.trajectories)
+    return Measured(shares[0], shares[1], tokens)
+
+
+def _share(outcomes: Sequence[float | None]) -> float | None:
+    known = [each for each in outcomes if each is not None]
+    return fmean(known) if known else None
+
+
+def accuracy(right: Sequence[float | None], seed: int) -> Interval:
+    """Over the questions that are known."""
+    known = np.array([each for each in right if each is not None])
+    return interval(share(known), resampled(len(known), seed=seed))
+
+
+def paired_gain(before: Sequence[float | None], after: Sequence[float | None], seed: int) -> Interval:
+    """The mean difference over the questions that both know."""
+    both = [(a, b) for a, b in zip(before, after, strict=True) if a is not None and b is not None]
+    first, second = (np.array([pair[at] for pair in both]) for at in (0, 1))
+    return interval(difference(share(second), share(first)), resampled(len(both), seed=seed))
