@@ -66,8 +66,10 @@ def test_it_tells_a_changed_digit_in_solutions_of_every_length(scorer: ModelScor
 def test_a_solution_has_the_same_scores_in_any_company(scorer: ModelScorer) -> None:
     asked = requests(24)
     together = scorer.score(asked)
-    assert [scorer.score([each])[0] for each in asked] == together
-    assert scorer.score(asked[::-1]) == together[::-1]
+    for others in ([scorer.score([each])[0] for each in asked], scorer.score(asked[::-1])[::-1]):
+        for one, other in zip(others, together, strict=True):  # to rounding: processors sum batches differently
+            assert one.margins == pytest.approx(other.margins, rel=1e-5, abs=1e-5)
+            assert one.tokens == other.tokens
     assert all(each.tokens > len(steps) for each, (_, steps) in zip(together, asked, strict=True))
 
 
