@@ -195,7 +195,8 @@ def test_evaluation_sets_are_refused(tmp_path: Path) -> None:
 
 def test_held_out_questions_are_never_learnt_from(tmp_path: Path) -> None:
     rows = [{"question": f"What is {number} + 1?", "answer": str(number + 1)} for number in range(20)]
-    for name, part in (("train", rows), ("held", rows[:5]), ("against", rows[5:8])):
+    held = [row | {"question": row["question"].upper().replace("?", " ?!")} for row in rows[:5]]
+    for name, part in (("train", rows), ("held", held), ("against", rows[5:8])):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     heard: list[str] = []
     sources = {name: ProblemSource(str(tmp_path / f"{name}.jsonl")) for name in ("train", "held")}
