@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -359,9 +360,13 @@ def test_a_server_that_refuses_to_be_asked_for_more_than_its_context_is_asked_fo
 
 
 def test_a_final_error_ends_the_other_requests_of_the_call() -> None:
-    with fault_server(lambda seen: "401" if seen.number == 5 else "hang") as server, pytest.raises(EngineError, match="401"):
-        draw(server, n=6)
-    assert all(s.aborted for s in server.seen if s.number != 5)
+    with fault_server(lambda seen: "401" if seen.number == 5 else "hang") as server:
+        with pytest.raises(EngineError, match="401"):
+            draw(server, n=6)
+        deadline = time.monotonic() + 10  # the server's threads notice in their own time
+        while not (ended := all(s.aborted for s in server.seen if s.number != 5)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert ended
 
 
 def test_a_cancelled_call_closes_its_requests() -> None:
