@@ -336,3 +336,43 @@ def test_a_curriculum_asks_one_difficulty_at_a_time(tmp_path: Path) -> None:
     assert [{each.difficulty for each in level} for level in found.levels] == [{"2"}, {"3"}, {"4"}]
     with pytest.raises(UsageError, match="--easiest"):
         config(easiest=5).checked()
+
+
+def questions(file: Path, rows: list[tuple[str, str]]) -> ProblemSource:
+    file.write_text("".join(json.dumps({"question": question, "answer": answer}) + "\n" for question, answer in rows))
+    return ProblemSource(str(file))
+
+
+def test_a_question_that_does_not_fit_is_left_out_and_the_others_are_learnt_from(tmp_path: Path) -> None:
+    short = [(each.question, each.answer) for each in read_questions(config(), print).train[:3]]
+    source = questions(tmp_path / "long.jsonl", [*short, ("What is " + "1 + " * 2000 + "1?", "2001")])
+    assert run(tmp_path / "run", config(source=source)).updates == 4
+
+
+def test_other_content_of_a_file_is_another_run(tmp_path: Path) -> None:
+    rows = [(each.question, each.answer) for each in read_questions(config(), print).held_out]
+    chosen = config(held_out=questions(tmp_path / "held.jsonl", rows))
+    run(tmp_path / "run", chosen)
+    questions(tmp_path / "held.jsonl", rows[1:])
+    with pytest.raises(RunDirError, match="was written by a different run: inputs"):
+        run(tmp_path / "run", chosen, resume=True)
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(BUILTIN, tmp_path / "model")
+    kept = load_file(tmp_path / "model" / "model.safetensors")
+    kept.pop(next(name for name in kept if "mlp" in name))
+    save_file(kept, tmp_path / "model" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UsageError, match="1 weights are missing"):
+        load_policy(tmp_path / "model", torch.device("cpu"))
+
+
+def test_memory_that_is_too_small_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(training, "load_policy", none)
+    with pytest.raises(EngineError, match="too little memory"):
+        run(tmp_path / "run", config())

@@ -24,11 +24,17 @@ def load_policy(folder: Path, device: torch.device, dtype: torch.dtype = torch.f
     """A model in training mode, with every weight from the files. Raises `UsageError` for a folder that holds none."""
     try:
         with _quiet():
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+        absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+        if absent:  # transformers would draw them at random
+            raise ValueError(f"{len(absent)} weights are missing or of another shape, {absent[0]} among them")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"the model in '{folder}' cannot be loaded for training: {reason}") from error
-    return model.to(device).train()
+    trained: Any = model.to(device).train()
+    return trained
 
 
 def save_policy(model: Any, base: Path, folder: Path, template: str, dtype: torch.dtype | None = None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from openr_data.engines.local import LocalEngine
+from openr_data.errors import ContextOverflow
 from openr_data.labelers.verdicts import Truncated, verdict_on
 from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.rl.trajectory import Group, Trajectory, step_lengths
@@ -18,8 +19,8 @@ OUTCOMES = {"right": 1.0, "wrong": 0.0, "unknown": None}
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """What fails has no reward, which is no bad one: a sample that the engine lost is left out, and an answer that could not be
-    graded, or a solution that could not be scored, has `None`. `overlong`: see `RLConfig`.
+    """What fails has no reward, which is no bad one: a sample that the engine lost, or a question that does not fit, is left
+    out, and an answer that could not be graded, or a solution that could not be scored, has `None`. `overlong`: see `RLConfig`.
     """
 
     engine: LocalEngine
@@ -34,7 +35,10 @@ class Rollouts:
         return await concurrently([self._group(problem, n, sampling) for problem in problems])
 
     async def _group(self, problem: Problem, n: int, sampling: Sampling) -> Group:
-        drawn = await self.engine.sample(problem.question, (), n=n, sampling=sampling)
+        try:
+            drawn = await self.engine.sample(problem.question, (), n=n, sampling=sampling)
+        except ContextOverflow:  # this question leaves no room; the others do
+            return Group(problem.question, ())
         kept = [each for each in drawn if each.finish_reason != "error" and each.ids]
         texts = [self.engine.template.steps.split(each.text) or (each.text,) for each in kept]
         scores = await self._scores(problem.question, texts)

@@ -37,6 +37,7 @@ from openr_data.pipelines.second import open_prm
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.prm.score.scorer import ModelScorer
 from openr_data.prm.score.step_scorer import BatchingStepScorer
+from openr_data.problems import ProblemSource, input_hash
 from openr_data.rl.guards import reason_to_stop, signs
 from openr_data.rl.learner import Learner
 from openr_data.rl.models import load_policy, save_policy
@@ -86,8 +87,8 @@ def train_policy(asked: Asked, listeners: Listeners = Listeners()) -> Result:
         done = finished(asked.out)
         if done is not None:
             return Result.read(done)
-        run = _Run(asked, questions, teacher, folder, scorer, listeners)
         try:
+            run = _Run(asked, questions, teacher, folder, scorer, listeners)
             asyncio.run(run.go())
         except asyncio.CancelledError:
             raise Interrupted("stopped at once; --resume goes on from the last checkpoint") from None
@@ -122,7 +123,14 @@ def _record(asked: Asked, folder: Path, scorer: ModelScorer | None) -> dict[str,
         "policy": model_digest(folder),
         "prm": scorer.identity if scorer else "",
         "context": asked.limits.max_model_len,
+        "inputs": {each.location: input_hash(each) for each in _inputs(asked.config)},
     }
+
+
+def _inputs(config: RLConfig) -> list[ProblemSource]:
+    """Whose content the run depends on. (Data sets of solutions are read again in any case, and their pairs and turns follow.)"""
+    named = [each for each in (*config.sources, config.held_out) if each.location != "builtin"]
+    return [*named, *map(ProblemSource, config.against)]
 
 
 class _Run:
@@ -247,6 +255,7 @@ class _Run:
 
     def finish(self) -> Result:
         """The best model into the directory, and what became of it beside it."""
+        write_metrics(self.asked.out, self.state)  # a kill may have come between them and their checkpoint
         result = ended(self.state, self.config.seed)
         best = checkpoint(self.asked.out, result.best_update)
         for path in best.iterdir():
