@@ -21,7 +21,7 @@ from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.questions import read_questions
 from openr_data.pipelines.rl.rollouts import Rollouts
-from openr_data.pipelines.rl.state import Evaluation, State
+from openr_data.pipelines.rl.state import Evaluation, State, Writer, newest
 from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
 from openr_data.pipelines.stage import run_stage
 from openr_data.prm.score.base import ScorerSpec
@@ -376,3 +376,37 @@ def test_memory_that_is_too_small_is_one_sentence(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(training, "load_policy", none)
     with pytest.raises(EngineError, match="too little memory"):
         run(tmp_path / "run", config())
+
+
+def checkpoints(out: Path) -> list[str]:
+    return sorted(each.name for each in (out / ".checkpoints").iterdir())
+
+
+def test_a_checkpoint_that_is_replaced_is_never_away(tmp_path: Path) -> None:
+    """A kill between the two renames leaves the old one aside, and a kill while others are removed leaves half a folder."""
+    state = State(updates=3, evaluations=[Evaluation(0, (1.0,), 1)])
+    for _ in range(2):  # the second one replaces the first
+        with Writer(tmp_path, state) as folder:
+            (folder / "weights").write_text("whole")
+    assert checkpoints(tmp_path) == ["000003"]
+    work = tmp_path / ".checkpoints"
+    (work / "000003").rename(work / "old-000003")
+    (work / "000003.partial").mkdir()
+    (work / "gone-000001").mkdir()
+    assert newest(tmp_path) == work / "000003"
+    assert checkpoints(tmp_path) == ["000003"]
+    assert (work / "000003" / "weights").read_text() == "whole"
+
+
+def test_few_known_answers_are_not_the_best_evaluation() -> None:
+    state = State(evaluations=[Evaluation(0, (1.0, 1.0, 0.0), 1), Evaluation(2, (1.0, None, None), 1)])
+    assert state.best is not None
+    assert state.best.update == 0
+
+
+def test_a_masked_solution_has_neither_outcome_nor_scores(tmp_path: Path) -> None:
+    """All are cut after a few tokens: nothing can be learnt from them, by whatever credit."""
+    short = config(teaching=Grpo(Credit("process"), questions=4, group=4), prm="builtin", overlong="masked")
+    asked = Asked(short, Sampling(1.2, 4, 0), tmp_path / "run", EngineLimits(slots=16), ScorerSpec("builtin"), threads=1)
+    with pytest.raises(EngineError, match=r"nothing (to learn from|can be measured)"):
+        train_policy(asked)

@@ -74,7 +74,7 @@ def _sum(group: Group, credit: Credit) -> list[list[float]]:
 
 def _added(each: Trajectory, credit: Credit) -> float | None:
     known = [score for score in each.scores if score is not None]
-    if not known or (credit.outcome_weight and each.outcome is None):
+    if not known or len(known) < len(each.scores) or (credit.outcome_weight and each.outcome is None):
         return None
     return credit.process_weight * sum(known) + credit.outcome_weight * (each.outcome or 0.0)
 

@@ -91,12 +91,12 @@ def reason_to_stop(history: Sequence[Signs], guards: Guards) -> str:
 
 
 def _gap(first: Sequence[Signs], now: Sequence[Signs], most: float) -> str:
-    if not most or any(each.right is None or each.total is None for each in (*first, *now)):
+    right, score, total = ((_known(first, name), _known(now, name)) for name in ("right", "score", "total"))
+    if not most or right[0] is None or right[1] is None:
         return ""
-    fallen = _of(first, "right") - _of(now, "right")
-    risen = any(_of(now, name) > _of(first, name) for name in ("score", "total"))
-    if fallen > most and risen:
-        shares = f"from {_of(first, 'right'):.0%} to {_of(now, 'right'):.0%}"
+    risen = any(a is not None and b is not None and b > a for a, b in (score, total))
+    if right[0] - right[1] > most and risen:
+        shares = f"from {right[0]:.0%} to {right[1]:.0%}"
         return f"the reward of steps rose while the share of right answers fell {shares}"
     return ""
 
@@ -108,6 +108,11 @@ def _repeats(each: Trajectory) -> int:
 
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
+
+
+def _known(window: Sequence[Signs], name: str) -> float | None:
+    """The mean over the updates of which it is known."""
+    return _mean([value for each in window if (value := getattr(each, name)) is not None])
 
 
 def _of(window: Sequence[Signs], name: str) -> float:

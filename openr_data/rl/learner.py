@@ -81,7 +81,7 @@ class Learner:
         self.optimizer = torch.optim.AdamW(trained, lr=config.rate, weight_decay=config.weight_decay)
 
     def update(self, samples: Sequence[Sample], rate: float, draw: Random) -> dict[str, float]:
-        """Changes the policy, and says what happened. A loss or gradient that is no number changes nothing: `EngineError`."""
+        """Changes the policy, and says what happened. `EngineError` instead of a step by what is no number."""
         self.at(rate)
         told: dict[str, list[float]] = {}
         old = None if self.config.once else self._logprobs(self.model, samples)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,7 +31,19 @@ def all_logprobs(model: Any, samples: Sequence[Sample], budget: int, temperature
     """One tensor [tokens] on the CPU for each sample, in their order."""
     found: list[Tensor] = [torch.empty(0)] * len(samples)
     device = next(model.parameters()).device
-    for batch in batches(samples, budget, device):
-        for row, line in zip(batch.rows, token_logprobs(model, batch, temperature).cpu(), strict=True):
-            found[row] = line[: len(samples[row].tokens)].clone()
+    with without_dropout(model):
+        for batch in batches(samples, budget, device):
+            for row, line in zip(batch.rows, token_logprobs(model, batch, temperature).cpu(), strict=True):
+                found[row] = line[: len(samples[row].tokens)].clone()
     return found
+
+
+@contextmanager
+def without_dropout(model: Any) -> Iterator[None]:
+    """As the policy is when it samples; afterwards as it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

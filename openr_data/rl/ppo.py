@@ -69,8 +69,8 @@ class ActorCritic:
         with torch.no_grad():
             values = [self.critic(each).cpu() for each in states]
         estimated = [self._estimate(each, pay, line) for (each, pay), line in zip(paid, values, strict=True)]
-        error = self._fit(states, [each.targets for each in estimated], draw)
         told = self.learner.update(_whitened(samples, [each.advantages for each in estimated]), rate, draw)
+        error = self._fit(states, [each.targets for each in estimated], draw)
         return {**told, "value_error": error, "value": float(torch.cat(values).mean())}
 
     def state(self) -> dict[str, Any]:

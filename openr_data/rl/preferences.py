@@ -60,14 +60,19 @@ def pair_losses(chosen: Tensor, rejected: Tensor, lengths: Tensor, loss: PairLos
 
 def parted(pairs: Sequence[Pair], budget: int) -> list[list[int]]:
     """Places of pairs of like lengths, whose batch of both sides has at most `budget` ids (a larger pair goes alone)."""
-    order = sorted(range(len(pairs)), key=lambda place: (_size(pairs[place]), place))
+    order = sorted(range(len(pairs)), key=lambda place: (sum(_widths(pairs[place])), place))
     parts: list[list[int]] = []
+    widest = (0, 0)
     for place in order:
-        if not parts or 2 * (len(parts[-1]) + 1) * _size(pairs[place]) > budget:
+        before, behind = _widths(pairs[place])
+        wider = max(widest[0], before), max(widest[1], behind)
+        if not parts or 2 * (len(parts[-1]) + 1) * sum(wider) > budget:
             parts.append([])
+            wider = before, behind
         parts[-1].append(place)
+        widest = wider
     return parts
 
 
-def _size(pair: Pair) -> int:
-    return len(pair.prompt) + max(len(pair.chosen), len(pair.rejected))
+def _widths(pair: Pair) -> tuple[int, int]:
+    return len(pair.prompt), max(len(pair.chosen), len(pair.rejected))

@@ -47,13 +47,17 @@ def _share(outcomes: Sequence[float | None]) -> float | None:
 
 
 def accuracy(right: Sequence[float | None], seed: int) -> Interval:
-    """Over the questions that are known."""
+    """Over the questions that are known; 0 without bounds where none is."""
     known = np.array([each for each in right if each is not None])
+    if not len(known):
+        return Interval(0.0)
     return interval(share(known), resampled(len(known), seed=seed))
 
 
 def paired_gain(before: Sequence[float | None], after: Sequence[float | None], seed: int) -> Interval:
-    """The mean difference over the questions that both know."""
+    """The mean difference over the questions that both know; 0 without bounds where there is none."""
     both = [(a, b) for a, b in zip(before, after, strict=True) if a is not None and b is not None]
+    if not both:
+        return Interval(0.0)
     first, second = (np.array([pair[at] for pair in both]) for at in (0, 1))
     return interval(difference(share(second), share(first)), resampled(len(both), seed=seed))

@@ -65,4 +65,6 @@ class Rollouts:
         prompt = self.engine.prompt_ids(problem.question, ())
         text_of = partial(self.engine.text_of, prompt)
         lengths = step_lengths(completion.ids, steps, self.engine.template.steps.separator, text_of)
-        return Trajectory(prompt, completion.ids, steps, lengths, outcome, scores, completion.finish_reason == "length")
+        cut = completion.finish_reason == "length"
+        known = (None,) * len(scores) if cut and self.overlong == "masked" else scores
+        return Trajectory(prompt, completion.ids, steps, lengths, outcome, known, cut)

@@ -19,6 +19,7 @@ from openr_data.store.atomic import read_checked_json, storage_errors, sync_dire
 WORK = ".checkpoints"
 STATE, OPTIMIZER = "state.json", "optimizer.pt"
 METRICS = "metrics.jsonl"
+_ASIDE, _GONE = "old-", "gone-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,10 @@ class State:
 
     @property
     def best(self) -> Evaluation | None:
-        """The most accurate one, and the earliest of those that are as good."""
-        return max(self.evaluations, key=lambda each: (each.accuracy, -each.update), default=None)
+        """The one with most right answers, and the earliest of those that are as good. What is not known is not right here: an
+        evaluation of few known answers is not the best one.
+        """
+        return max(self.evaluations, key=lambda each: (sum(filter(None, each.right)), -each.update), default=None)
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,8 +75,11 @@ def checkpoint(out: Path, update: int) -> Path:
 
 
 def newest(out: Path) -> Path | None:
-    """The last whole checkpoint; what was being written is removed."""
-    for path in (out / WORK).glob("*.partial"):
+    """The last whole checkpoint. What was being written or removed goes; one that was to be replaced comes back."""
+    for path in (out / WORK).glob(f"{_ASIDE}*"):
+        whole = path.with_name(path.name.removeprefix(_ASIDE))
+        shutil.rmtree(path) if whole.exists() else path.rename(whole)
+    for path in (*(out / WORK).glob("*.partial"), *(out / WORK).glob(f"{_GONE}*")):
         shutil.rmtree(path)
     return max((path for path in (out / WORK).glob("[0-9]*") if (path / STATE).is_file()), default=None)
 
@@ -105,10 +111,13 @@ class Writer:
             shutil.rmtree(self._partial, ignore_errors=True)
             return
         write_checked_json(self._partial / STATE, json.loads(json.dumps(self._state.plain())))
-        shutil.rmtree(self._whole, ignore_errors=True)
+        aside = self._whole.with_name(_ASIDE + self._whole.name)
         with storage_errors(self._whole):
+            if self._whole.exists():
+                self._whole.rename(aside)
             self._partial.rename(self._whole)
             sync_directory(self._whole.parent)
+        shutil.rmtree(aside, ignore_errors=True)
         self._forget()
 
     def _forget(self) -> None:
@@ -116,7 +125,9 @@ class Writer:
         kept = {self._whole, checkpoint(self._out, best.update if best else 0)}
         for path in (self._out / WORK).glob("[0-9]*"):
             if path not in kept:
-                shutil.rmtree(path)
+                gone = path.with_name(_GONE + path.name)  # so that half of one is never taken for a whole
+                path.rename(gone)
+                shutil.rmtree(gone)
 
 
 def write_metrics(out: Path, state: State) -> None:

@@ -161,6 +161,7 @@ class _Run:
             if self._actor:
                 self._actor.restore(stored)
         self._template = ""
+        self._saved = -1
 
     async def go(self) -> None:
         """Until the last update, a guard's word, or Ctrl-C (`Interrupted`, once a checkpoint is written)."""
@@ -172,7 +173,8 @@ class _Run:
             while self.state.updates < self._updates and not self.state.stopped:
                 await self._update(rollouts)
                 if stop.is_set() and self.state.updates < self._updates:
-                    self._save()
+                    if self._saved != self.state.updates:
+                        self._save()
                     raise Interrupted(f"stopped after {self.state.updates} of {self._updates} updates; --resume continues")
 
     @asynccontextmanager
@@ -242,6 +244,8 @@ class _Run:
         every = [each for group in groups for each in (group.trajectories or (None,))]
         tokens = sum(len(each.tokens) for each in every if each)
         found = Evaluation(self.state.updates, tuple(each.outcome if each else None for each in every), tokens)
+        if not any(each is not None for each in found.right):
+            raise EngineError("no held-out question could be answered and graded, so nothing can be measured")
         self.state.evaluations.append(found)
         self.state.evaluated += tokens
         self.listeners.on_evaluation(found)
@@ -252,6 +256,7 @@ class _Run:
             critic = self._actor.state() if self._actor else {}
             torch.save({"policy": self._learner.optimizer.state_dict(), **critic}, folder / OPTIMIZER)
         write_metrics(self.asked.out, self.state)
+        self._saved = self.state.updates
 
     def finish(self) -> Result:
         """The best model into the directory, and what became of it beside it."""

@@ -13,7 +13,7 @@ from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.rl.batches import Sample
 from openr_data.rl.credit import Credit, token_advantages
 from openr_data.rl.curriculum import next_level
-from openr_data.rl.trajectory import Group
+from openr_data.rl.trajectory import Group, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ class GroupTeacher:
         groups, level = await _sampled(self, past, rollouts)
         samples = [each for group in groups for each in _samples(group, self.config.credit)]
         if not samples:
-            raise EngineError("the engine lost every sample of an update, so there is nothing to learn from")
-        return Lesson(samples, groups, sum(len(each.tokens) for each in samples), level=level)
+            raise EngineError("no sample of an update could be had and rewarded, so there is nothing to learn from")
+        tokens = sum(len(each.tokens) for group in groups for each in group.trajectories)
+        return Lesson(samples, groups, tokens, level=level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +60,10 @@ async def _sampled(teacher: GroupTeacher | PlayTeacher, past: Past, rollouts: Ro
 
 
 def _samples(group: Group, credit: Credit) -> list[Sample]:
-    lines = token_advantages(group, credit)
-    return [Sample(each.prompt, each.tokens, line, each.lengths) for each, line in zip(group.trajectories, lines, strict=True)]
+    """Without solutions of which nothing is known: they are in no divisor, and no penalty is computed of them."""
+    lines = zip(group.trajectories, token_advantages(group, credit), strict=True)
+    return [Sample(each.prompt, each.tokens, line, each.lengths) for each, line in lines if _known(each)]
+
+
+def _known(each: Trajectory) -> bool:
+    return each.outcome is not None or any(score is not None for score in each.scores)

@@ -26,6 +26,9 @@ from openr_data.steps import StepFormat
 from openr_data.store.read import ItemRecords
 from openr_data.types import NO_ERROR, LabeledSolution, Node
 
+_ENDED = "ended"
+"""Note of a solution: whether it ended by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreferenceTeacher:
@@ -63,7 +66,8 @@ def _solutions(item: ItemRecords, steps: StepFormat) -> list[ExportSolution]:
 def _labelled(each: LabeledSolution) -> ExportSolution:
     solution = each.solution
     nothing = (None,) * len(solution.steps)
-    return ExportSolution(solution.id, solution.steps, each.hard_labels, nothing, each.first_error, solution.verdict.outcome)
+    verdict, notes = solution.verdict.outcome, {_ENDED: str(solution.finish_reason == "stop")}
+    return ExportSolution(solution.id, solution.steps, each.hard_labels, nothing, each.first_error, verdict, "", notes)
 
 
 def _rollouts(node: Node, steps: StepFormat) -> Iterator[ExportSolution]:
@@ -71,7 +75,8 @@ def _rollouts(node: Node, steps: StepFormat) -> Iterator[ExportSolution]:
         written = steps.split(steps.open(node.prefix) + rollout.completion.text)
         if rollout.verdict.outcome == "right" and len(written) > len(node.prefix):
             known: tuple[bool | None, ...] = (True,) * len(written)
-            yield ExportSolution(f"{node.id}/{number}", written, known, (None,) * len(written), NO_ERROR, "right")
+            notes = {_ENDED: str(rollout.completion.finish_reason == "stop")}
+            yield ExportSolution(f"{node.id}/{number}", written, known, (None,) * len(written), NO_ERROR, "right", "", notes)
 
 
 def _tokens(question: str, parting: Parting, config: Dpo, text: TextSide) -> Pair:
@@ -83,5 +88,6 @@ def _tokens(question: str, parting: Parting, config: Dpo, text: TextSide) -> Pai
 def _continuation(solution: ExportSolution, place: int, config: Dpo, text: TextSide) -> tuple[int, ...]:
     steps, format_ = solution.steps, text.template.steps
     if config.whole or place == len(steps) - 1:
-        return (*text.encode(format_.join(steps[place:])), *text.end)
+        end = text.end if solution.notes[_ENDED] == str(True) else ()  # what was cut did not choose to end there
+        return (*text.encode(format_.join(steps[place:])), *end)
     return tuple(text.encode(steps[place] + format_.separator))
