@@ -24,9 +24,10 @@ def load_policy(folder: Path, device: torch.device, dtype: torch.dtype = torch.f
     """A model in training mode, with every weight from the files. Raises `UsageError` for a folder that holds none."""
     try:
         with _quiet():
-            model, info = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
+        model, info = loaded
         absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         if absent:  # transformers would draw them at random
             raise ValueError(f"{len(absent)} weights are missing or of another shape, {absent[0]} among them")
