@@ -25,11 +25,18 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
+async def worker() -> psutil.Process:
+    """Once it has its name."""
+    while not (found := [process for process in of_vllm() if "Worker" in process.name()]):
+        await asyncio.sleep(0.01)
+    return found[0]
+
+
 async def lose_the_worker() -> None:
     async with open_vllm(SPEC, EngineLimits()) as engine:
-        calls = [asyncio.create_task(engine.sample(f"Start with {i}.", (), n=40, sampling=LONG)) for i in range(5)]
-        await asyncio.sleep(0.2)
-        next(process for process in of_vllm() if "Worker" in process.name()).kill()
+        calls = [asyncio.create_task(engine.sample(f"Start with {i}.", (), n=400, sampling=LONG)) for i in range(5)]
+        await asyncio.sleep(0.2)  # of several seconds that they take
+        (await worker()).kill()
         for outcome in await asyncio.gather(*calls, return_exceptions=True):
             say(type(outcome).__name__, str(outcome)[:100])
 
