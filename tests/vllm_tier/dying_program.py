@@ -27,7 +27,7 @@ def say(*words: object) -> None:
 
 async def worker() -> psutil.Process:
     """Once it has its name."""
-    while not (found := [process for process in of_vllm() if "Worker" in process.name()]):
+    while not (found := [process for process in of_vllm() if "Worker" in process.name()]):  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     return found[0]
 
