@@ -14,18 +14,16 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.engines.local import open_local
-from openr_data.graders import MathGrader
 from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig
+from openr_data.pipelines.rl.measuring import Measured, accuracy, measure, paired_gain
 from openr_data.pipelines.rl.outcome import Result
-from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
-from openr_data.prm.intervals import difference, interval, resampled, share
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.rl.credit import Credit
@@ -35,6 +33,7 @@ from openr_data.rl.ppo import Ppo
 from openr_data.types import Sampling
 
 FRESH = 4242
+Rights = Sequence[float | None]
 METHODS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "grpo": lambda o: Grpo(Credit("outcome"), o.questions, o.group),
     "process": lambda o: Grpo(Credit("process"), o.questions, o.group),
@@ -94,35 +93,30 @@ def _run(o: argparse.Namespace, config: RLConfig, out: Path) -> Result:
 
 def _method(o: argparse.Namespace, name: str) -> dict[str, Any]:
     results = {seed: _run(o, _config(o, METHODS[name](o), seed), o.work / f"{name}-{seed}") for seed in o.seeds}
-    before = asyncio.run(_measured(o, EngineSpec("builtin")))
-    after = [asyncio.run(_measured(o, EngineSpec("transformers", str(o.work / f"{name}-{seed}")))) for seed in o.seeds]
+    before = _measured(o, EngineSpec("builtin"))
+    after = [_measured(o, EngineSpec("transformers", str(o.work / f"{name}-{seed}"))) for seed in o.seeds]
     return {
         "method": name,
         "tokens": sum(each.tokens for each in results.values()) / len(results),
         "seconds": sum(each.seconds for each in results.values()) / len(results),
         "stopped": [each.stopped for each in results.values()],
-        **{how: _difference(before[how], [each[how] for each in after]) for how in ("greedy", "sampled")},
+        "greedy": _difference(before.greedy, [each.greedy for each in after]),
+        "sampled": _difference(before.sampled, [each.sampled for each in after]),
     }
 
 
-async def _measured(o: argparse.Namespace, spec: EngineSpec) -> dict[str, np.ndarray[Any, Any]]:
-    """Per question: right greedily, and the share of right samples at temperature 1."""
+def _measured(o: argparse.Namespace, spec: EngineSpec) -> Measured:
     problems = list(usable_problems(ProblemSource("builtin", count=o.fresh, difficulty=o.difficulty, seed=FRESH)))
-    found = {}
-    async with open_local(spec, EngineLimits()) as engine, MathGrader() as grader:
-        for how, temperature, n in (("greedy", 0.0, 1), ("sampled", 1.0, 4)):
-            groups = await Rollouts(engine, grader, None, Sampling(temperature, 256, 0)).groups(problems, n, FRESH)
-            found[how] = np.array([np.mean([each.outcome or 0.0 for each in group.trajectories]) for group in groups])
-    return found
+    return asyncio.run(measure(spec, EngineLimits(), problems, grader="math", max_tokens=256, samples=4, seed=FRESH))
 
 
-def _difference(before: np.ndarray[Any, Any], after: Sequence[np.ndarray[Any, Any]]) -> dict[str, Any]:
-    """Paired over questions, each with the mean over the seeds."""
-    mean = np.mean(after, axis=0)
-    gain = interval(difference(share(mean), share(before)), resampled(len(before)))
+def _difference(before: Rights, after: Sequence[Rights]) -> dict[str, Any]:
+    """Paired over questions, each with the mean over the seeds; what is not known of one is in no number."""
+    mean = [None if None in each else fmean(value for value in each if value is not None) for each in zip(*after, strict=True)]
+    gain = paired_gain(before, mean, seed=0)
     return {
-        "before": float(before.mean()),
-        "after": [float(each.mean()) for each in after],
+        "before": accuracy(before, seed=0).value,
+        "after": [accuracy(each, seed=0).value for each in after],
         "gain": [gain.value, gain.low, gain.high],
     }
 

@@ -24,7 +24,7 @@ from openr_data.pipelines.rl.teaching.preferring import preference_teacher
 from openr_data.pipelines.rl.training import Asked, train_policy
 from openr_data.pipelines.stage import run_stage
 from openr_data.problems import ProblemSource
-from openr_data.problems.evaluation_sets import question_digest
+from openr_data.problems.evaluation_sets import words_digest
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.models import load_policy
 from openr_data.rl.pair_learner import PairLearner
@@ -137,7 +137,7 @@ def test_a_step_ends_with_its_line_and_a_solution_with_its_end_token(labelled: P
 def test_pairs_of_held_out_questions_are_left_out(labelled: Path) -> None:
     from openr_data import load
 
-    measuring = frozenset(question_digest(each.question) for each in load(labelled).problems())
+    measuring = frozenset(words_digest(each.question) for each in load(labelled).problems())
     with pytest.raises(InputError, match="no pair"):
         preference_teacher(Dpo((str(labelled),)), render_only(EngineSpec("builtin")), Ban(measuring, NOBODY.guard), 0, 0)
 

@@ -16,10 +16,10 @@ from openr_data.problems.ngrams import words
 DIGESTS = Path(__file__).with_name("evaluation_sets.json")
 
 
-def question_digest(question: str) -> str:
+def words_digest(question: str) -> str:
     """Of its words, as `ngrams.words` has them: white space, case and punctuation make no difference.
 
-    >>> question_digest("What is $2+2$?") == question_digest("what is 2 + 2")
+    >>> words_digest("What is $2+2$?") == words_digest("what is 2 + 2")
     True
     """
     return blake2b(" ".join(words(question)).encode(), digest_size=6).hexdigest()
@@ -27,7 +27,7 @@ def question_digest(question: str) -> str:
 
 def evaluation_set_of(question: str) -> str:
     """The evaluation set that has this question, or nothing."""
-    return _names().get(question_digest(question), "")
+    return _names().get(words_digest(question), "")
 
 
 @cache

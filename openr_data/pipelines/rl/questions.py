@@ -14,7 +14,7 @@ from openr_data.pipelines.rl.config import RLConfig
 from openr_data.pipelines.rl.turns import turns
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.problems.benchmarks import named_benchmark
-from openr_data.problems.evaluation_sets import evaluation_set_of, question_digest
+from openr_data.problems.evaluation_sets import evaluation_set_of, words_digest
 from openr_data.types import Problem
 
 
@@ -30,7 +30,7 @@ class Ban:
 
     def why(self, question: str) -> str:
         """The name of the evaluation set, `held out`, or nothing: it may be learnt from."""
-        if question_digest(question) in self.measuring:
+        if words_digest(question) in self.measuring:
             return "held out"
         return evaluation_set_of(question) or self.guard.found(question)
 
@@ -66,7 +66,7 @@ def read_questions(config: RLConfig, warn: Callable[[str], None]) -> Questions:
     held_out = _read(config.held_out)
     if not held_out:
         raise InputError(f"{config.held_out.location} has no question that can measure the policy")
-    measuring = frozenset(question_digest(each.question) for each in held_out)
+    measuring = frozenset(words_digest(each.question) for each in held_out)
     ban = Ban(measuring, Guard(config.against, config.ngram, config.overlap))
     train = [each for source in config.sources for each in _allowed(source, ban, warn)]
     return Questions(tuple(train), tuple(held_out), ban)

@@ -43,8 +43,9 @@ class Rollouts:
         texts = [self.engine.template.steps.split(each.text) or (each.text,) for each in kept]
         scores = await self._scores(problem.question, texts)
         outcomes = await concurrently([self._outcome(problem, each) for each in kept])
+        prompt = self.engine.prompt_ids(problem.question, ())
         made = zip(kept, texts, outcomes, scores, strict=True)
-        return Group(problem.question, tuple(self._trajectory(problem, *each) for each in made))
+        return Group(problem.question, tuple(self._trajectory(prompt, *each) for each in made))
 
     async def _scores(self, question: str, solutions: Sequence[Steps]) -> list[tuple[float | None, ...]]:
         if self.scorer is None:
@@ -60,9 +61,13 @@ class Rollouts:
         return OUTCOMES[verdict.outcome]
 
     def _trajectory(
-        self, problem: Problem, completion: Completion, steps: Steps, outcome: float | None, scores: tuple[float | None, ...]
+        self,
+        prompt: tuple[int, ...],
+        completion: Completion,
+        steps: Steps,
+        outcome: float | None,
+        scores: tuple[float | None, ...],
     ) -> Trajectory:
-        prompt = self.engine.prompt_ids(problem.question, ())
         text_of = partial(self.engine.text_of, prompt)
         lengths = step_lengths(completion.ids, steps, self.engine.template.steps.separator, text_of)
         cut = completion.finish_reason == "length"
