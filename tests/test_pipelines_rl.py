@@ -384,7 +384,7 @@ def checkpoints(out: Path) -> list[str]:
 
 def test_a_checkpoint_that_is_replaced_is_never_away(tmp_path: Path) -> None:
     """A kill between the two renames leaves the old one aside, and a kill while others are removed leaves half a folder."""
-    state = State(updates=3, evaluations=[Evaluation(0, (1.0,), 1)])
+    state = State(metrics=[{}] * 3, evaluations=[Evaluation(0, (1.0,), 1)])
     for _ in range(2):  # the second one replaces the first
         with Writer(tmp_path, state) as folder:
             (folder / "weights").write_text("whole")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,32 @@ class Evaluation:
 
 @dataclass(slots=True)
 class State:
-    """`updates` that are done, with what was logged of each. `sampled` and `evaluated` count generated tokens, `scored` those
-    that a process reward model read. `stopped` is the reason for which a guard ended the run.
-    """
+    """`metrics` are what was logged of each update, `stopped` the reason for which a guard ended the run."""
 
-    updates: int = 0
     metrics: list[dict[str, Any]] = field(default_factory=list)
-    signs: list[Signs] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
-    sampled: int = 0
-    evaluated: int = 0
     seconds: float = 0.0
     stopped: str = ""
+
+    @property
+    def updates(self) -> int:
+        """How many are done."""
+        return len(self.metrics)
+
+    @property
+    def sampled(self) -> int:
+        """Tokens that were generated to learn from."""
+        return sum(each["sampled_tokens"] for each in self.metrics)
+
+    @property
+    def evaluated(self) -> int:
+        """Tokens that were generated to measure."""
+        return sum(each.tokens for each in self.evaluations)
+
+    def signs(self, level: int) -> list[Signs]:
+        """Of the updates that asked questions of this level."""
+        names = [each.name for each in fields(Signs)]
+        return [Signs(**{name: each[name] for name in names}) for each in self.metrics if each["level"] == level]
 
     @property
     def best(self) -> Evaluation | None:
@@ -65,7 +79,6 @@ class State:
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> State:
         known = dict(body)
-        known["signs"] = [Signs(**each) for each in known["signs"]]
         known["evaluations"] = [Evaluation(each["update"], tuple(each["right"]), each["tokens"]) for each in known["evaluations"]]
         return cls(**known)
 

@@ -216,16 +216,12 @@ class _Run:
 
     def _note(self, lesson: Lesson, told: dict[str, float]) -> None:
         state = self.state
-        state.updates += 1
-        state.sampled += lesson.tokens
-        noted: dict[str, Any] = {"update": state.updates, "level": lesson.level, **told, "sampled_tokens": lesson.tokens}
+        noted: dict[str, Any] = {"update": state.updates + 1, "level": lesson.level, **told, "sampled_tokens": lesson.tokens}
         if lesson.groups:
-            state.signs.append(signs(lesson.groups, told["kl"], told["learnt"]))
-            noted |= asdict(state.signs[-1])
+            noted |= asdict(signs(lesson.groups, told["kl"], told["learnt"]))
         state.metrics.append(noted)
         if lesson.groups:  # solutions of other questions are longer or shorter by themselves
-            alike = [each for each, row in zip(state.signs, state.metrics, strict=True) if row["level"] == lesson.level]
-            state.stopped = reason_to_stop(alike, self.config.guards)
+            state.stopped = reason_to_stop(state.signs(lesson.level), self.config.guards)
         self.listeners.on_update(state.updates, self._updates, noted)
 
     async def _after(self, rollouts: Rollouts) -> None:
@@ -247,7 +243,6 @@ class _Run:
         if not any(each is not None for each in found.right):
             raise EngineError("no held-out question could be answered and graded, so nothing can be measured")
         self.state.evaluations.append(found)
-        self.state.evaluated += tokens
         self.listeners.on_evaluation(found)
 
     def _save(self) -> None:
