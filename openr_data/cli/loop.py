@@ -11,11 +11,9 @@ from openr_data.cli import options
 from openr_data.cli.console import print_json, warn
 from openr_data.cli.options.rl import CreditOptions, GuardOptions, LearnOptions, RatioOptions
 from openr_data.cli.rl import running
-from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
     from openr_data.pipelines.loop.config import LoopConfig
-    from openr_data.problems import ProblemSource
 
 _DATA, _PRM, _RL, _MEASURE = "Data of a round", "Process reward model of a round", "Learning", "Measuring"
 
@@ -75,12 +73,13 @@ def loop(
     from openr_data.prm.train_config import ModelChoice, TrainConfig
 
     drawn, asked = sampling.sampling(), source.source(problems, sampling.seed)
+    others, known = replace(asked, seed=sampling.seed + 1), "builtin" if problems == "builtin" else ""
     # With --credit outcome nothing would ask the model that each round trains.
     kind = "process" if credit.credit == "outcome" else credit.credit
     config: LoopConfig = LoopConfig(
-        source=replace(asked, split="train") if problems == "builtin" and not asked.split else asked,
-        held_out=_measuring(asked, held_out, "--held-out", held_out_count, sampling.seed),
-        confirming=_measuring(asked, confirming, "--confirming", held_out_count, sampling.seed + 1),
+        source=running.learning_half(asked),
+        held_out=running.measuring(asked, held_out or known, "--held-out", held_out_count),
+        confirming=running.measuring(others, confirming or known, "--confirming", held_out_count),
         engine=engine.spec(),
         sampling=drawn,
         rounds=rounds,
@@ -111,14 +110,3 @@ def loop(
     found = run_loop(config, out, engine.limits(), replace(listeners, rl=running.quiet(warn)), resume=resume, threads=threads)
     if as_json:
         print_json({"out": str(out), "rounds": [asdict(each) for each in found]})
-
-
-def _measuring(source: ProblemSource, location: str, option: str, count: int, seed: int) -> ProblemSource:
-    from openr_data.problems import ProblemSource
-
-    place = location or ("builtin" if source.location == "builtin" else "")
-    if not place:
-        raise UsageError(f"name the questions that measure the policy: {option} FILE (they are never learnt from)")
-    if place == "builtin":
-        return replace(source, location="builtin", split="", limit=0, count=count, seed=seed)
-    return ProblemSource(place, limit=count)

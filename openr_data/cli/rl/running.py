@@ -67,21 +67,28 @@ class Asking:
         return Asked(config, self.sampling.sampling(), out, self.engine.limits(), self.scorer, threads, resume)
 
     def _train(self, problems: str) -> ProblemSource:
-        """Of the built-in task the half that no evaluation sees, unless a split is named."""
-        source = self.source.source(problems, self.sampling.seed)
-        return replace(source, split="train") if problems == "builtin" and not source.split else source
+        return learning_half(self.source.source(problems, self.sampling.seed))
 
     def _held_out(self, problems: str) -> ProblemSource:
-        from openr_data.problems import ProblemSource
-
         known = problems == "builtin" or not (problems or self.engine.chosen)
-        location = self.watch.held_out or ("builtin" if known else "")
-        if not location:
-            raise UsageError("name the questions that measure the policy: --held-out FILE (they are never learnt from)")
-        if location == "builtin":
-            source = self.source.source("builtin", self.sampling.seed)
-            return replace(source, split="", limit=0, count=self.watch.held_out_count)
-        return ProblemSource(location, limit=self.watch.held_out_count)
+        source = self.source.source("builtin", self.sampling.seed)
+        return measuring(source, self.watch.held_out or ("builtin" if known else ""), "--held-out", self.watch.held_out_count)
+
+
+def learning_half(source: ProblemSource) -> ProblemSource:
+    """Of the built-in task the half that no evaluation sees, unless a split is named."""
+    return replace(source, split="train") if source.location == "builtin" and not source.split else source
+
+
+def measuring(source: ProblemSource, location: str, option: str, count: int) -> ProblemSource:
+    """At most `count` questions of `location`; `builtin` is the task that `source` describes, its half for evaluations."""
+    from openr_data.problems import ProblemSource
+
+    if not location:
+        raise UsageError(f"name the questions that measure the policy: {option} FILE (they are never learnt from)")
+    if location == "builtin":
+        return replace(source, location="builtin", split="", limit=0, count=count)
+    return ProblemSource(location, limit=count)
 
 
 def told(text: str) -> None:
