@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
-from transformers.utils import logging
+from transformers import AutoConfig, GenerationConfig
 
 from openr_data.engines.local_cache import ATTENTION, Place, RowCache
 from openr_data.errors import EngineError, UsageError
 from openr_data.models.devices import choose_device, choose_dtype
+from openr_data.models.weights import read_weights
 
 _LAYERS = {"full_attention", "sliding_attention"}
 
@@ -88,7 +88,7 @@ def load_model(folder: Path, *, dtype: str, device: str, memory_share: float) ->
     try:
         config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         _refuse_unfit(config)
-        model = _read_weights(folder, number_format).to(place).eval()
+        model = read_weights(folder, number_format, attn_implementation=ATTENTION).to(place).eval()
     except torch.OutOfMemoryError as error:
         raise EngineError(f"the model in '{folder}' does not fit the memory of {place}") from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -97,29 +97,6 @@ def load_model(folder: Path, *, dtype: str, device: str, memory_share: float) ->
     local = LocalModel(model, _ends(folder, config), _memory(place, memory_share))
     _check_forward(model, local)
     return local
-
-
-def _read_weights(folder: Path, number_format: torch.dtype) -> Any:
-    """The model with every weight from the files: transformers would draw what is missing at random."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=number_format,
-            use_safetensors=True,
-            trust_remote_code=False,
-            attn_implementation=ATTENTION,
-            output_loading_info=True,
-        )
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-    model, info = loaded
-    absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
-    if absent:
-        raise ValueError(f"{len(absent)} weights are missing or of another shape, {absent[0]} among them")
-    return model
 
 
 def _refuse_unfit(config: Any) -> None:

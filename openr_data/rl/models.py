@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM
-from transformers.utils import logging
 
 from openr_data.errors import UsageError
 from openr_data.models.files import POLICY
+from openr_data.models.weights import read_weights, without_bars
 
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".h5", ".msgpack", ".gguf"}
 _OTHERS = frozenset({"config.json", "manifest.json", "RECIPE.json", "training.json", "model.safetensors.index.json", POLICY})
@@ -23,14 +20,7 @@ _OTHERS = frozenset({"config.json", "manifest.json", "RECIPE.json", "training.js
 def load_policy(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
     """A model in training mode, with every weight from the files. Raises `UsageError` for a folder that holds none."""
     try:
-        with _quiet():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
-        model, info = loaded
-        absent = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
-        if absent:  # transformers would draw them at random
-            raise ValueError(f"{len(absent)} weights are missing or of another shape, {absent[0]} among them")
+        model = read_weights(folder, dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"the model in '{folder}' cannot be loaded for training: {reason}") from error
@@ -45,21 +35,9 @@ def save_policy(model: Any, base: Path, folder: Path, template: str, dtype: torc
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = model.state_dict() if dtype is None else {name: each.to(dtype) for name, each in model.state_dict().items()}
-    with _quiet():
+    with without_bars():
         model.save_pretrained(folder, state_dict=weights)
     for path in base.iterdir():
         if path.is_file() and path.suffix not in _WEIGHTS and path.name not in _OTHERS:
             shutil.copyfile(path, folder / path.name)
     (folder / POLICY).write_text(f'{{"template": "{template}"}}\n', encoding="utf-8")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars of transformers."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
