@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openr_data.cli import options
 from openr_data.cli.console import print_json, warn
 from openr_data.cli.options.rl import CreditOptions, GuardOptions, LearnOptions, RatioOptions
+from openr_data.cli.options.shared import option
 from openr_data.cli.rl import running
 
 if TYPE_CHECKING:
@@ -18,38 +19,34 @@ if TYPE_CHECKING:
 _DATA, _PRM, _RL, _MEASURE = "Data of a round", "Process reward model of a round", "Learning", "Measuring"
 
 
-def _option(flag: str, text: str, panel: str, **more: Any) -> Any:
-    return typer.Option(flag, help=text, rich_help_panel=panel, **more)
-
-
 @options.grouped
 def loop(
     problems: Annotated[str, typer.Argument(help=running.PROBLEMS)],
     out: running.Out,
     *,
-    rounds: Annotated[int, _option("--rounds", "How often.", _DATA, min=1)] = 2,
-    label_questions: Annotated[int, _option("--label-questions", "Questions whose solutions are labelled.", _DATA, min=1)] = 300,
-    solutions: Annotated[int, _option("--solutions", "Solutions of each.", _DATA, min=1)] = 8,
-    method: Annotated[str, _option("--method", "How they are labelled.", _DATA)] = "adaptive",
-    rollouts: Annotated[int, _option("--rollouts", "Of a prefix.", _DATA, min=1)] = 8,
-    head: Annotated[str, _option("--head", "causal, likelihood, ...: see `prm train`.", _PRM)] = "likelihood",
-    prm_epochs: Annotated[float, _option("--prm-epochs", "Passes over the labels.", _PRM)] = 2.0,
-    prm_rate: Annotated[float, _option("--prm-rate", "Its learning rate (0: as suits).", _PRM)] = 3e-4,
-    prm_batch: Annotated[int, _option("--prm-batch", "Solutions of a step.", _PRM, min=1)] = 32,
-    updates: Annotated[int, _option("--updates", "Updates of the policy.", _RL, min=1)] = 60,
-    questions: Annotated[int, _option("--questions", "Questions of an update.", _RL, min=1)] = 32,
-    group: Annotated[int, _option("--group", "Solutions of each.", _RL, min=2)] = 8,
+    rounds: Annotated[int, option("--rounds", "How often.", _DATA, min=1)] = 2,
+    label_questions: Annotated[int, option("--label-questions", "Questions whose solutions are labelled.", _DATA, min=1)] = 300,
+    solutions: Annotated[int, option("--solutions", "Solutions of each.", _DATA, min=1)] = 8,
+    method: Annotated[str, option("--method", "How they are labelled.", _DATA)] = "adaptive",
+    rollouts: Annotated[int, option("--rollouts", "Of a prefix.", _DATA, min=1)] = 8,
+    head: Annotated[str, option("--head", "causal, likelihood, ...: see `prm train`.", _PRM)] = "likelihood",
+    prm_epochs: Annotated[float, option("--prm-epochs", "Passes over the labels.", _PRM)] = 2.0,
+    prm_rate: Annotated[float, option("--prm-rate", "Its learning rate (0: as suits).", _PRM)] = 3e-4,
+    prm_batch: Annotated[int, option("--prm-batch", "Solutions of a step.", _PRM, min=1)] = 32,
+    updates: Annotated[int, option("--updates", "Updates of the policy.", _RL, min=1)] = 60,
+    questions: Annotated[int, option("--questions", "Questions of an update.", _RL, min=1)] = 32,
+    group: Annotated[int, option("--group", "Solutions of each.", _RL, min=2)] = 8,
     credit: CreditOptions,
     learn: LearnOptions,
     ratio: RatioOptions,
     guards: GuardOptions,
-    held_out: Annotated[str, _option("--held-out", "Questions that choose the best policy of a round.", _MEASURE)] = "",
-    confirming: Annotated[str, _option("--confirming", "Other ones, that say what a round brought.", _MEASURE)] = "",
-    held_out_count: Annotated[int, _option("--held-out-count", "At most so many of either.", _MEASURE, min=1)] = 300,
+    held_out: Annotated[str, option("--held-out", "Questions that choose the best policy of a round.", _MEASURE)] = "",
+    confirming: Annotated[str, option("--confirming", "Other ones, that say what a round brought.", _MEASURE)] = "",
+    held_out_count: Annotated[int, option("--held-out-count", "At most so many of either.", _MEASURE, min=1)] = 300,
     against: Annotated[
-        list[str] | None, _option("--against", "Evaluation set that nobody learns from (repeatable).", _MEASURE, metavar="FILE")
+        list[str] | None, option("--against", "Evaluation set that nobody learns from (repeatable).", _MEASURE, metavar="FILE")
     ] = None,
-    go_on: Annotated[bool, _option("--go-on", "Also after a round without a gain.", _MEASURE)] = False,
+    go_on: Annotated[bool, option("--go-on", "Also after a round without a gain.", _MEASURE)] = False,
     engine: options.EngineOptions,
     sampling: options.SamplingOptions,
     source: options.ProblemOptions,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from openr_data.cli.options.shared import option
 
 if TYPE_CHECKING:
     from openr_data.rl.credit import Credit
@@ -18,24 +18,20 @@ if TYPE_CHECKING:
 _CREDIT, _LEARN, _GUARDS, _CURRICULUM = "Rewards", "Learning", "Guards", "Curriculum"
 
 
-def _option(flag: str, help: str, panel: str, **more: Any) -> Any:  # noqa: A002
-    return typer.Option(flag, help=help, rich_help_panel=panel, **more)
-
-
 @dataclass(frozen=True, slots=True)
 class CreditOptions:
     """Checked by the values that they become."""
 
     credit: Annotated[
         str,
-        _option("--credit", "outcome (the answer), process (steps from here on), min (the worst of them) or sum (all).", _CREDIT),
+        option("--credit", "outcome (the answer), process (steps from here on), min (the worst of them) or sum (all).", _CREDIT),
     ] = "outcome"
-    process_weight: Annotated[float, _option("--process-weight", "Of the steps' part.", _CREDIT)] = 1.0
-    outcome_weight: Annotated[float, _option("--outcome-weight", "Of the answer's part (0: scores alone).", _CREDIT)] = 1.0
+    process_weight: Annotated[float, option("--process-weight", "Of the steps' part.", _CREDIT)] = 1.0
+    outcome_weight: Annotated[float, option("--outcome-weight", "Of the answer's part (0: scores alone).", _CREDIT)] = 1.0
     scale_rewards: Annotated[
-        bool, _option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)
+        bool, option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)
     ] = True
-    min_temperature: Annotated[float, _option("--min-temperature", "Of the soft minimum.", _CREDIT)] = 0.1
+    min_temperature: Annotated[float, option("--min-temperature", "Of the soft minimum.", _CREDIT)] = 0.1
 
     def value(self) -> Credit:
         from openr_data.rl.credit import Credit
@@ -54,13 +50,13 @@ class CurriculumOptions:
     """Questions that are neither too easy nor too hard."""
 
     curriculum: Annotated[
-        bool, _option("--curriculum", "Ask one difficulty at a time, which follows the share of right answers.", _CURRICULUM)
+        bool, option("--curriculum", "Ask one difficulty at a time, which follows the share of right answers.", _CURRICULUM)
     ] = False
     easiest: Annotated[
-        int, _option("--easiest", "Of the built-in task: from this difficulty up to --difficulty.", _CURRICULUM, min=0)
+        int, option("--easiest", "Of the built-in task: from this difficulty up to --difficulty.", _CURRICULUM, min=0)
     ] = 0
-    too_hard: Annotated[float, _option("--too-hard", "Below this share of right answers it gets easier.", _CURRICULUM)] = 0.2
-    too_easy: Annotated[float, _option("--too-easy", "Above it, harder.", _CURRICULUM)] = 0.8
+    too_hard: Annotated[float, option("--too-hard", "Below this share of right answers it gets easier.", _CURRICULUM)] = 0.2
+    too_easy: Annotated[float, option("--too-easy", "Above it, harder.", _CURRICULUM)] = 0.8
 
     def value(self) -> Curriculum | None:
         from openr_data.rl.curriculum import Curriculum
@@ -72,14 +68,14 @@ class CurriculumOptions:
 class LearnOptions:
     """How the policy learns, whatever from."""
 
-    rate: Annotated[float, _option("--rate", "Learning rate.", _LEARN)] = 1e-4
-    schedule: Annotated[str, _option("--schedule", "constant, linear (falls over the last three fifths) or cosine.", _LEARN)] = (
+    rate: Annotated[float, option("--rate", "Learning rate.", _LEARN)] = 1e-4
+    schedule: Annotated[str, option("--schedule", "constant, linear (falls over the last three fifths) or cosine.", _LEARN)] = (
         "linear"
     )
-    warmup: Annotated[int, _option("--warmup", "Updates until the rate is reached.", _LEARN, min=0)] = 5
-    clip_gradient: Annotated[float, _option("--clip-gradient", "Norm of the gradient.", _LEARN)] = 1.0
-    weight_decay: Annotated[float, _option("--weight-decay", "Of AdamW.", _LEARN, min=0.0)] = 0.0
-    batch_tokens: Annotated[int, _option("--batch-tokens", "Most ids of a forward pass.", _LEARN, min=1)] = 16384
+    warmup: Annotated[int, option("--warmup", "Updates until the rate is reached.", _LEARN, min=0)] = 5
+    clip_gradient: Annotated[float, option("--clip-gradient", "Norm of the gradient.", _LEARN)] = 1.0
+    weight_decay: Annotated[float, option("--weight-decay", "Of AdamW.", _LEARN, min=0.0)] = 0.0
+    batch_tokens: Annotated[int, option("--batch-tokens", "Most ids of a forward pass.", _LEARN, min=1)] = 16384
 
     def value(self, sampling: Sampling, ratio: RatioOptions | None = None) -> LearnConfig:
         from openr_data.rl.learner import LearnConfig
@@ -102,13 +98,13 @@ class LearnOptions:
 class RatioOptions:
     """Several passes over the same solutions, and how far the policy may go in them."""
 
-    epochs: Annotated[int, _option("--epochs", "Passes over the solutions of an update.", _LEARN, min=1)] = 1
-    minibatches: Annotated[int, _option("--minibatches", "Parts of a pass, each with a step.", _LEARN, min=1)] = 1
-    clip_low: Annotated[float, _option("--clip-low", "How far below 1 the ratio may fall.", _LEARN)] = 0.2
-    clip_high: Annotated[float, _option("--clip-high", "How far above 1 it may rise.", _LEARN)] = 0.2
-    ratio: Annotated[str, _option("--ratio", "Of each token, step or sequence.", _LEARN)] = "token"
-    reduction: Annotated[str, _option("--reduction", "dapo, grpo or dr_grpo.", _LEARN)] = "dapo"
-    beta: Annotated[float, _option("--beta", "Weight of the penalty for leaving the reference model.", _LEARN, min=0.0)] = 0.0
+    epochs: Annotated[int, option("--epochs", "Passes over the solutions of an update.", _LEARN, min=1)] = 1
+    minibatches: Annotated[int, option("--minibatches", "Parts of a pass, each with a step.", _LEARN, min=1)] = 1
+    clip_low: Annotated[float, option("--clip-low", "How far below 1 the ratio may fall.", _LEARN)] = 0.2
+    clip_high: Annotated[float, option("--clip-high", "How far above 1 it may rise.", _LEARN)] = 0.2
+    ratio: Annotated[str, option("--ratio", "Of each token, step or sequence.", _LEARN)] = "token"
+    reduction: Annotated[str, option("--reduction", "dapo, grpo or dr_grpo.", _LEARN)] = "dapo"
+    beta: Annotated[float, option("--beta", "Weight of the penalty for leaving the reference model.", _LEARN, min=0.0)] = 0.0
 
     def loss(self) -> PolicyLoss:
         from openr_data.rl.losses import PolicyLoss
@@ -120,13 +116,13 @@ class RatioOptions:
 class GuardOptions:
     """0 switches one off."""
 
-    guard_window: Annotated[int, _option("--guard-window", "Updates that are compared with the first ones.", _GUARDS, min=1)] = 5
-    guard_steps: Annotated[float, _option("--guard-steps", "Times as many steps per solution.", _GUARDS, min=0.0)] = 2.0
-    guard_tokens: Annotated[float, _option("--guard-tokens", "Times as many tokens per step.", _GUARDS, min=0.0)] = 3.0
-    guard_repeats: Annotated[float, _option("--guard-repeats", "Share of repeated steps.", _GUARDS, min=0.0)] = 0.3
-    guard_gap: Annotated[float, _option("--guard-gap", "Fall of right answers while step rewards rise.", _GUARDS, min=0.0)] = 0.15
+    guard_window: Annotated[int, option("--guard-window", "Updates that are compared with the first ones.", _GUARDS, min=1)] = 5
+    guard_steps: Annotated[float, option("--guard-steps", "Times as many steps per solution.", _GUARDS, min=0.0)] = 2.0
+    guard_tokens: Annotated[float, option("--guard-tokens", "Times as many tokens per step.", _GUARDS, min=0.0)] = 3.0
+    guard_repeats: Annotated[float, option("--guard-repeats", "Share of repeated steps.", _GUARDS, min=0.0)] = 0.3
+    guard_gap: Annotated[float, option("--guard-gap", "Fall of right answers while step rewards rise.", _GUARDS, min=0.0)] = 0.15
     guard_kl: Annotated[
-        float, _option("--guard-kl", "Nats per token from the reference model (with --beta).", _GUARDS, min=0.0)
+        float, option("--guard-kl", "Nats per token from the reference model (with --beta).", _GUARDS, min=0.0)
     ] = 0.0
 
     def value(self) -> Guards:
@@ -141,16 +137,16 @@ class WatchOptions:
 
     held_out: Annotated[
         str,
-        _option(
+        option(
             "--held-out",
             "Questions that measure the policy: file, Hub name, or builtin. Default: other questions of the built-in task.",
             "Evaluation",
         ),
     ] = ""
-    held_out_count: Annotated[int, _option("--held-out-count", "At most so many of them.", "Evaluation", min=1)] = 300
-    evaluate_every: Annotated[int, _option("--evaluate-every", "Updates between measurements.", "Evaluation", min=1)] = 20
-    save_every: Annotated[int, _option("--save-every", "Updates between checkpoints.", "Evaluation", min=1)] = 10
+    held_out_count: Annotated[int, option("--held-out-count", "At most so many of them.", "Evaluation", min=1)] = 300
+    evaluate_every: Annotated[int, option("--evaluate-every", "Updates between measurements.", "Evaluation", min=1)] = 20
+    save_every: Annotated[int, option("--save-every", "Updates between checkpoints.", "Evaluation", min=1)] = 10
     against: Annotated[
         list[str] | None,
-        _option("--against", "Evaluation set whose questions are left out (repeatable).", "Evaluation", metavar="FILE"),
+        option("--against", "Evaluation set whose questions are left out (repeatable).", "Evaluation", metavar="FILE"),
     ] = None

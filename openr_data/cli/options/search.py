@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from openr_data.cli.options.shared import option
 from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ _SEARCH, _MCTS, _OTHER, _PRM = "Search", "Search: MCTS", "Search: revision and f
 
 
 def _number(flag: str, help: str, panel: str = _SEARCH, **more: Any) -> Any:  # noqa: A002
-    return typer.Option(flag, help=help, rich_help_panel=panel, **more)
+    return option(flag, help, panel, **more)
 
 
 @dataclass(frozen=True, slots=True)

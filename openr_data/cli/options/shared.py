@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def option(flag: str, text: str, panel: str, **more: Any) -> Any:
+    """An option in a panel of the help."""
+    return typer.Option(flag, help=text, rich_help_panel=panel, **more)
+
 
 _ENGINE = "Engine"
 _SAMPLING = "Sampling"

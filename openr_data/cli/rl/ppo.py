@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from openr_data.cli import options
 from openr_data.cli.options.rl import CurriculumOptions, GuardOptions, LearnOptions, RatioOptions, WatchOptions
+from openr_data.cli.options.shared import option
 from openr_data.cli.rl import running
 
 _PANEL = "Rewards"
 _REWARDS = "outcome (the answer), prm (p(+) of each step), mixed (both), or shaped (the answer, and how much p(+) rises)."
-
-
-def _option(flag: str, text: str, panel: str = _PANEL, **more: Any) -> Any:
-    return typer.Option(flag, help=text, rich_help_panel=panel, **more)
 
 
 @options.grouped
@@ -23,17 +20,17 @@ def ppo(
     problems: Annotated[str, typer.Argument(help=running.PROBLEMS)],
     out: running.Out,
     *,
-    rewards: Annotated[str, _option("--rewards", _REWARDS)] = "outcome",
-    weight: Annotated[float, _option("--weight", "Of the steps' rewards.")] = 1.0,
-    level: Annotated[str, _option("--level", "Of values and advantages: token, step or turn.")] = "token",
-    discount: Annotated[float, _option("--discount", "Between segments.")] = 1.0,
-    decay: Annotated[float, _option("--decay", "Lambda of generalised advantage estimation.")] = 0.95,
-    critic_rate: Annotated[float, _option("--critic-rate", "Learning rate of the value head.", "Learning")] = 1e-3,
-    critic_epochs: Annotated[int, _option("--critic-epochs", "Its passes over an update.", "Learning")] = 4,
+    rewards: Annotated[str, option("--rewards", _REWARDS, _PANEL)] = "outcome",
+    weight: Annotated[float, option("--weight", "Of the steps' rewards.", _PANEL)] = 1.0,
+    level: Annotated[str, option("--level", "Of values and advantages: token, step or turn.", _PANEL)] = "token",
+    discount: Annotated[float, option("--discount", "Between segments.", _PANEL)] = 1.0,
+    decay: Annotated[float, option("--decay", "Lambda of generalised advantage estimation.", _PANEL)] = 0.95,
+    critic_rate: Annotated[float, option("--critic-rate", "Learning rate of the value head.", "Learning")] = 1e-3,
+    critic_epochs: Annotated[int, option("--critic-epochs", "Its passes over an update.", "Learning")] = 4,
     overlong: running.Overlong = "wrong",
     updates: running.Updates = 100,
-    questions: Annotated[int, _option("--questions", "Of an update.", "Learning", min=1)] = 64,
-    group: Annotated[int, _option("--group", "Solutions of each.", "Learning", min=1)] = 4,
+    questions: Annotated[int, option("--questions", "Of an update.", "Learning", min=1)] = 64,
+    group: Annotated[int, option("--group", "Solutions of each.", "Learning", min=1)] = 4,
     curriculum: CurriculumOptions,
     learn: LearnOptions,
     ratio: RatioOptions,
