@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
-.PHONY: quickstart test coverage check format docs wheel test-view test-vllm test-consumers clean
+.PHONY: quickstart test coverage check format docs wheel test-view test-vllm test-consumers test-trl clean
 
 quickstart: $(READY)  ## A labelled data set from the built-in model, and how well each method found the first wrong step
 	$(OFFLINE) $(BIN)/openr-data quickstart --out quickstart
@@ -46,7 +46,10 @@ test-vllm: $(READY)  ## The real vLLM tier, in an environment of its own (.venv-
 	PYTHON=$(PYTHON) sh tests/vllm_tier/run.sh
 
 test-consumers: $(READY)  ## TRL trains on exported data sets; it is installed beside the environment (.venv-consumers)
-	sh tests/consumer_tier/run.sh
+	sh tests/beside.sh consumers trl
+
+test-trl: $(READY)  ## `--trainer trl`: the extra `rl`, beside the environment (.venv-trl)
+	sh tests/beside.sh trl trl
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*

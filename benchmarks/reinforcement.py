@@ -23,7 +23,8 @@ from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig
 from openr_data.pipelines.rl.measuring import Measured, accuracy, measure, paired_gain
 from openr_data.pipelines.rl.outcome import Result
-from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
+from openr_data.pipelines.rl.prepared import Asked, Listeners
+from openr_data.pipelines.rl.training import train_policy
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource, usable_problems
 from openr_data.rl.credit import Credit

@@ -16,13 +16,14 @@ from openr_data.errors import EngineError, InputError, Interrupted, RunDirError,
 from openr_data.models.files import BUILTIN, policy_template
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.generate import generate_stage
-from openr_data.pipelines.rl import training
+from openr_data.pipelines.rl import reference
 from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.outcome import Result
+from openr_data.pipelines.rl.prepared import Asked, Listeners
 from openr_data.pipelines.rl.questions import read_questions
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import Evaluation, State, Writer, newest
-from openr_data.pipelines.rl.training import Asked, Listeners, train_policy
+from openr_data.pipelines.rl.training import train_policy
 from openr_data.pipelines.stage import run_stage
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource
@@ -155,7 +156,7 @@ def test_the_best_model_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         right = next(found)
         self.state.evaluations.append(Evaluation(self.state.updates, (1.0,) * int(right * 4) + (0.0,) * int(4 - right * 4), 1))
 
-    monkeypatch.setattr(training._Run, "_evaluate", measured)
+    monkeypatch.setattr(reference.ReferenceRun, "_evaluate", measured)
     result = run(tmp_path / "run", config())
     assert (result.best_update, result.best.value, result.gain.value, result.last.value) == (2, 0.75, 0.5, 0.5)
     assert torch.equal(weights(tmp_path / "run"), weights(tmp_path / "run" / ".checkpoints" / "000002"))
@@ -373,7 +374,7 @@ def test_memory_that_is_too_small_is_one_sentence(tmp_path: Path, monkeypatch: p
     def none(*_: object) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(training, "load_policy", none)
+    monkeypatch.setattr(reference, "load_policy", none)
     with pytest.raises(EngineError, match="too little memory"):
         run(tmp_path / "run", config())
 

@@ -19,9 +19,10 @@ from openr_data.pipelines.generate import generate_stage
 from openr_data.pipelines.label import label_stage
 from openr_data.pipelines.prm.contamination import Guard
 from openr_data.pipelines.rl.config import Dpo, RLConfig
+from openr_data.pipelines.rl.prepared import Asked
 from openr_data.pipelines.rl.questions import Ban
 from openr_data.pipelines.rl.teaching.preferring import preference_teacher
-from openr_data.pipelines.rl.training import Asked, train_policy
+from openr_data.pipelines.rl.training import train_policy
 from openr_data.pipelines.stage import run_stage
 from openr_data.problems import ProblemSource
 from openr_data.problems.evaluation_sets import words_digest

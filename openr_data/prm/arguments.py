@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,9 @@ from transformers import SchedulerType, TrainingArguments
 
 from openr_data.errors import UsageError
 from openr_data.models.devices import choose_device, choose_dtype
+from openr_data.models.trackers import check_trackers
 from openr_data.prm.train_config import TrainConfig
 
-TRACKERS: Mapping[str, tuple[str, ...]] = {
-    "trackio": ("trackio",),
-    "wandb": ("wandb",),
-    "tensorboard": ("tensorboard", "tensorboardX"),
-}
-"""The packages of which one is needed."""
 EVALUATIONS = 5
 _REPORTS = 100
 _SMALL = 10_000_000
@@ -44,7 +37,7 @@ def arguments(config: TrainConfig, extent: Extent, folder: Path) -> Any:
 
     Raises `UsageError` for a tracker that is not installed, an unknown schedule, and what the device cannot do.
     """
-    _check_trackers(config.report_to)
+    check_trackers(config.report_to)
     if config.schedule not in (known := [kind.value for kind in SchedulerType]):
         raise UsageError(f"there is no schedule '{config.schedule}'; choose one of: {', '.join(known)}")
     device, steps = training_device(config), step_count(config, extent.steps_per_epoch)
@@ -116,11 +109,3 @@ def training_device(config: TrainConfig) -> torch.device:
     if choose_dtype(config.dtype, device) not in {torch.float32, torch.bfloat16}:
         raise UsageError(f"training computes in float32 or bfloat16, not in {config.dtype}")
     return device
-
-
-def _check_trackers(names: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in TRACKERS:
-            raise UsageError(f"there is no tracker '{name}'; choose among: {', '.join(TRACKERS)}")
-        if not any(find_spec(package) for package in TRACKERS[name]):
-            raise UsageError(f"the tracker '{name}' is not installed here: pip install {TRACKERS[name][0]}")

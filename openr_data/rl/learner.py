@@ -18,6 +18,7 @@ from torch import Tensor
 from openr_data.errors import EngineError, UsageError
 from openr_data.rl.batches import Batch, Sample, batches
 from openr_data.rl.losses import Extent, Played, PolicyLoss, clipped_share, divergence, policy_loss
+from openr_data.rl.optimizers import OPTIMIZERS, optimizer_of
 from openr_data.rl.policy import all_logprobs, token_logprobs
 
 _FALL = 0.6
@@ -27,7 +28,7 @@ _FALL = 0.6
 @dataclass(frozen=True, slots=True)
 class LearnConfig:
     """`rate` is the learning rate after `warmup` updates. `schedule`: it stays (`constant`), or falls to 0 in a straight line
-    over the last three fifths of the run (`linear`) or along a cosine (`cosine`).
+    over the last three fifths of the run (`linear`) or along a cosine (`cosine`). `optimizer`: see `optimizer_of`.
 
     `clip` bounds the norm of the gradient. `batch_tokens` are the most ids of one forward pass: how a batch is cut changes no
     loss. `length` is the longest solution in tokens. Raises `UsageError`.
@@ -41,6 +42,7 @@ class LearnConfig:
     minibatches: int = 1
     clip: float = 1.0
     weight_decay: float = 0.0
+    optimizer: str = "adamw"
     batch_tokens: int = 16384
     temperature: float = 1.0
     length: int = 512
@@ -48,6 +50,8 @@ class LearnConfig:
     def __post_init__(self) -> None:
         if self.schedule not in {"constant", "linear", "cosine"}:
             raise UsageError(f"there is no schedule '{self.schedule}'; choose constant, linear or cosine")
+        if self.optimizer not in OPTIMIZERS:
+            raise UsageError(f"there is no optimizer '{self.optimizer}'; choose one of: {', '.join(OPTIMIZERS)}")
         if min(self.epochs, self.minibatches, self.batch_tokens, self.length) < 1 or min(self.rate, self.clip) <= 0:
             raise UsageError(
                 "epochs, minibatches, tokens of a batch, the learning rate and the bound of the gradient are above 0"
@@ -56,7 +60,12 @@ class LearnConfig:
     @property
     def once(self) -> bool:
         """Whether each update has one step of the optimiser: then the policy that wrote is the policy that learns."""
-        return self.epochs == self.minibatches == 1
+        return self.steps == 1
+
+    @property
+    def steps(self) -> int:
+        """Of the optimiser, in an update."""
+        return self.epochs * self.minibatches
 
     def rate_at(self, update: int, updates: int) -> float:
         """`update` counts from 0."""
@@ -77,8 +86,7 @@ class Learner:
         if config.loss.beta and reference is None:
             raise UsageError("a penalty for leaving the reference model needs one")
         self._device: torch.device = next(model.parameters()).device
-        trained = [each for each in model.parameters() if each.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=config.rate, weight_decay=config.weight_decay)
+        self.optimizer = optimizer_of(model, config.optimizer, config.rate, config.weight_decay)
 
     def update(self, samples: Sequence[Sample], rate: float, draw: Random) -> dict[str, float]:
         """Changes the policy, and says what happened. `EngineError` instead of a step by what is no number."""
@@ -94,7 +102,7 @@ class Learner:
     def at(self, rate: float) -> None:
         """The learning rate from now on."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["part"]
 
     def _logprobs(self, model: Any, samples: Sequence[Sample]) -> list[Tensor]:
         return all_logprobs(model, samples, 2 * self.config.batch_tokens, self.config.temperature)

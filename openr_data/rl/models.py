@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from openr_data.errors import UsageError
 from openr_data.models.files import POLICY
@@ -28,13 +30,21 @@ def load_policy(folder: Path, device: torch.device, dtype: torch.dtype = torch.f
     return trained
 
 
-def save_policy(model: Any, base: Path, folder: Path, template: str, dtype: torch.dtype | None = None) -> None:
+def save_policy(
+    model: Any,
+    base: Path,
+    folder: Path,
+    template: str,
+    dtype: torch.dtype | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Weights and configuration of `model`, everything else from `base`, and the prompt template that it was trained with.
 
-    `dtype` is that of the saved weights (`None`: as they are).
+    `dtype` is that of the saved weights (`None`: as they are), `weights` what is saved instead of the model's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = model.state_dict() if dtype is None else {name: each.to(dtype) for name, each in model.state_dict().items()}
+    weights = model.state_dict() if weights is None else weights
+    weights = weights if dtype is None else {name: each.to(dtype) for name, each in weights.items()}
     with without_bars():
         model.save_pretrained(folder, state_dict=weights)
     for path in base.iterdir():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from openr_data.cli.options.shared import option
 
 if TYPE_CHECKING:
+    from openr_data.pipelines.rl.scaled.config import Scale
     from openr_data.rl.credit import Credit
     from openr_data.rl.curriculum import Curriculum
     from openr_data.rl.guards import Guards
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from openr_data.rl.losses import PolicyLoss
     from openr_data.types import Sampling
 
-_CREDIT, _LEARN, _GUARDS, _CURRICULUM = "Rewards", "Learning", "Guards", "Curriculum"
+_CREDIT, _LEARN, _GUARDS, _CURRICULUM, _SCALE = "Rewards", "Learning", "Guards", "Curriculum", "Scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class LearnOptions:
     )
     warmup: Annotated[int, option("--warmup", "Updates until the rate is reached.", _LEARN, min=0)] = 5
     clip_gradient: Annotated[float, option("--clip-gradient", "Norm of the gradient.", _LEARN)] = 1.0
-    weight_decay: Annotated[float, option("--weight-decay", "Of AdamW.", _LEARN, min=0.0)] = 0.0
+    weight_decay: Annotated[float, option("--weight-decay", "Of the optimizer.", _LEARN, min=0.0)] = 0.0
+    optimizer: Annotated[str, option("--optimizer", "adamw, or muon for the matrices.", _LEARN)] = "adamw"
     batch_tokens: Annotated[int, option("--batch-tokens", "Most ids of a forward pass.", _LEARN, min=1)] = 16384
 
     def value(self, sampling: Sampling, ratio: RatioOptions | None = None) -> LearnConfig:
@@ -87,6 +89,7 @@ class LearnOptions:
             warmup=self.warmup,
             clip=self.clip_gradient,
             weight_decay=self.weight_decay,
+            optimizer=self.optimizer,
             batch_tokens=self.batch_tokens,
             temperature=sampling.temperature,
             length=sampling.max_tokens,
@@ -150,3 +153,32 @@ class WatchOptions:
         list[str] | None,
         option("--against", "Evaluation set whose questions are left out (repeatable).", "Evaluation", metavar="FILE"),
     ] = None
+    report_to: Annotated[list[str] | None, option("--report-to", "trackio, wandb or tensorboard (repeatable).", "Evaluation")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleOptions:
+    """Who trains: the reference trainer on one device, or TRL."""
+
+    trainer: Annotated[
+        str,
+        option("--trainer", "reference (one device), or trl: adapters, bfloat16, more devices by `accelerate launch`.", _SCALE),
+    ] = "reference"
+    device_batch: Annotated[int, option("--device-batch", "Solutions of a forward pass on each device.", _SCALE, min=1)] = 8
+    lora: Annotated[int, option("--lora", "Rank of an adapter on all linear layers (0: all weights).", _SCALE, min=0)] = 0
+    lora_alpha: Annotated[int, option("--lora-alpha", "Its scale (0: twice the rank).", _SCALE, min=0)] = 0
+    precision: Annotated[str, option("--precision", "fp32 or bf16.", _SCALE)] = "fp32"
+    checkpointing: Annotated[bool, option("--checkpointing", "Compute activations again to save memory.", _SCALE)] = False
+
+    def value(self) -> Scale | None:
+        from openr_data.errors import UsageError
+        from openr_data.pipelines.rl.scaled.config import Scale
+
+        found = Scale(self.device_batch, self.lora, self.lora_alpha, self.precision, self.checkpointing)
+        if self.trainer not in {"reference", "trl"}:
+            raise UsageError(f"there is no trainer '{self.trainer}'; choose reference or trl")
+        if self.trainer == "reference" and found != Scale():
+            raise UsageError("--device-batch, --lora, --precision and --checkpointing go with --trainer trl")
+        return found if self.trainer == "trl" else None

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from openr_data.cli import options
-from openr_data.cli.options.rl import CreditOptions, CurriculumOptions, GuardOptions, LearnOptions, RatioOptions, WatchOptions
+from openr_data.cli.options.rl import (
+    CreditOptions,
+    CurriculumOptions,
+    GuardOptions,
+    LearnOptions,
+    RatioOptions,
+    ScaleOptions,
+    WatchOptions,
+)
 from openr_data.cli.rl import running
 
 
@@ -24,6 +32,7 @@ def grpo(
     curriculum: CurriculumOptions,
     learn: LearnOptions,
     ratio: RatioOptions,
+    scale: ScaleOptions,
     prm: options.PrmOptions,
     watch: WatchOptions,
     guards: GuardOptions,
@@ -57,5 +66,6 @@ def grpo(
         updates=updates,
         overlong=overlong,
         easiest=curriculum.easiest,
+        scale=scale.value(),
     )
     running.carry_out(asking.asked(config, out, threads, resume=resume), as_json=as_json)

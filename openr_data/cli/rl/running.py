@@ -18,7 +18,7 @@ from openr_data.errors import UsageError
 
 if TYPE_CHECKING:
     from openr_data.pipelines.rl.config import RLConfig
-    from openr_data.pipelines.rl.training import Asked, Listeners
+    from openr_data.pipelines.rl.prepared import Asked, Listeners
     from openr_data.prm.score.base import ScorerSpec
     from openr_data.problems import ProblemSource
 
@@ -62,9 +62,10 @@ class Asking:
         ).checked()
 
     def asked(self, config: RLConfig, out: Path, threads: int, *, resume: bool) -> Asked:
-        from openr_data.pipelines.rl.training import Asked
+        from openr_data.pipelines.rl.prepared import Asked
 
-        return Asked(config, self.sampling.sampling(), out, self.engine.limits(), self.scorer, threads, resume)
+        trackers = tuple(self.watch.report_to or ())
+        return Asked(config, self.sampling.sampling(), out, self.engine.limits(), self.scorer, threads, resume, trackers)
 
     def _train(self, problems: str) -> ProblemSource:
         return learning_half(self.source.source(problems, self.sampling.seed))
@@ -103,7 +104,7 @@ def told(text: str) -> None:
 def quiet(on_warning: Callable[[str], None]) -> Listeners:
     """Of a run that is a part of another: its measurements and warnings alone."""
     from openr_data.cli.rl.progress import evaluation_line
-    from openr_data.pipelines.rl.training import Listeners
+    from openr_data.pipelines.rl.prepared import Listeners
 
     return Listeners(on_evaluation=lambda found: told(evaluation_line(found)), warn=on_warning)
 
@@ -112,11 +113,14 @@ def carry_out(asked: Asked, *, as_json: bool) -> None:
     """The run, watched, and what came of it."""
     from openr_data.cli.rl.progress import watching
     from openr_data.cli.rl.report import show_result, warn_of
-    from openr_data.pipelines.rl.training import Listeners, train_policy
+    from openr_data.pipelines.rl.prepared import Listeners
+    from openr_data.pipelines.rl.training import processes, train_policy
 
     warn_of(asked.config)
     with watching() as (on_update, on_evaluation):
         result = train_policy(asked, Listeners(on_update, on_evaluation, warn))
+    if asked.config.scale and processes()[0] > 0:
+        return  # the first process tells it
     if as_json:
         print_json({"out": str(asked.out), **result.plain()})
     else:

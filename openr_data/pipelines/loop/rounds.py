@@ -26,10 +26,11 @@ from openr_data.pipelines.prm.training import train_prm
 from openr_data.pipelines.rl.config import RLConfig
 from openr_data.pipelines.rl.measuring import Measured, accuracy, measure, paired_gain
 from openr_data.pipelines.rl.outcome import Result
+from openr_data.pipelines.rl.prepared import Asked
+from openr_data.pipelines.rl.prepared import Listeners as RLListeners
 from openr_data.pipelines.rl.record import NAME as RL_RECORD
 from openr_data.pipelines.rl.record import begin
-from openr_data.pipelines.rl.training import Asked, train_policy
-from openr_data.pipelines.rl.training import Listeners as RLListeners
+from openr_data.pipelines.rl.training import train_policy
 from openr_data.pipelines.splits import Splits
 from openr_data.pipelines.stage import Summary
 from openr_data.prm.score.base import ScorerSpec

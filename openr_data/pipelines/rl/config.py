@@ -7,6 +7,7 @@ from typing import Any
 
 from openr_data.engines import EngineSpec
 from openr_data.errors import UsageError
+from openr_data.pipelines.rl.scaled.config import Scale
 from openr_data.problems import ProblemSource
 from openr_data.rl.credit import Credit
 from openr_data.rl.curriculum import Curriculum
@@ -115,7 +116,7 @@ class RLConfig:
     `prm` names the process reward model; its identity stands in the record. `overlong`: a solution that is cut has the outcome 0
     (`wrong`), or nothing is learnt from it (`masked`, DAPO, arXiv 2503.14476). `updates` 0 is as many as `teaching` says.
     `save_every` is in updates. `easiest`: of the built-in task, questions from this difficulty on up to the source's (0: that one
-    alone), for a curriculum.
+    alone), for a curriculum. With `scale`, TRL is the trainer.
     """
 
     source: ProblemSource | None
@@ -134,6 +135,7 @@ class RLConfig:
     ngram: int = 13
     overlap: float = 0.5
     easiest: int = 0
+    scale: Scale | None = None
     seed: int = 0
 
     def checked(self) -> RLConfig:
@@ -150,6 +152,10 @@ class RLConfig:
             raise UsageError("--easiest is a difficulty of the built-in task up to --difficulty")
         if self.overlong not in {"wrong", "masked"}:
             raise UsageError(f"--overlong is wrong or masked, not '{self.overlong}'")
+        if self.scale and (
+            not isinstance(self.teaching, Grpo) or self.learn.loss.ratio == "step" or self.learn.optimizer != "adamw"
+        ):
+            raise UsageError("--trainer trl learns by GRPO, with a --ratio of tokens or sequences and --optimizer adamw")
         return self
 
     @property
@@ -167,6 +173,11 @@ class RLConfig:
         if isinstance(self.teaching, Grpo):
             return self.teaching.credit.scores
         return isinstance(self.teaching, Play) and self.teaching.ppo.rewards.scores
+
+    @property
+    def in_bf16(self) -> bool:
+        """Whether TRL computes in bfloat16."""
+        return self.scale is not None and self.scale.precision == "bf16"
 
     def plain(self) -> dict[str, Any]:
         return dict(plain_config(self))

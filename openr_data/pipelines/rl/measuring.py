@@ -10,8 +10,10 @@ import numpy as np
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.engines.local import open_local
+from openr_data.errors import EngineError
 from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.pipelines.rl.rollouts import Rollouts
+from openr_data.pipelines.rl.state import Evaluation
 from openr_data.prm.intervals import Interval, difference, interval, resampled, share
 from openr_data.types import Problem, Sampling
 
@@ -39,6 +41,22 @@ async def measure(
     shares = [tuple(_share([each.outcome for each in group.trajectories]) for group in groups) for groups in found]
     tokens = sum(len(each.tokens) for groups in found for group in groups for each in group.trajectories)
     return Measured(shares[0], shares[1], tokens)
+
+
+async def held_out(rollouts: Rollouts, problems: Sequence[Problem]) -> tuple[list[float | None], int]:
+    """The policy's one greedy answer to each: 1 right, 0 wrong, `None` not known; and the tokens of all of them."""
+    greedy = Rollouts(rollouts.engine, rollouts.grader, None, Sampling(0.0, rollouts.sampling.max_tokens, 0))
+    every = [group.trajectories for group in await greedy.groups(problems, 1, 0)]
+    tokens = sum(len(each.tokens) for solutions in every for each in solutions)
+    return [solutions[0].outcome if solutions else None for solutions in every], tokens
+
+
+def measured(update: int, answers: tuple[Sequence[float | None], int]) -> Evaluation:
+    """Raises `EngineError` where nothing is known."""
+    right, tokens = answers
+    if all(each is None for each in right):
+        raise EngineError("no held-out question could be answered and graded, so nothing can be measured")
+    return Evaluation(update, tuple(right), tokens)
 
 
 def _share(outcomes: Sequence[float | None]) -> float | None:

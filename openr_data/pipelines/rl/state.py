@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from openr_data.errors import RunDirError
-from openr_data.rl.guards import Signs
+from openr_data.rl.guards import Signs, signs
+from openr_data.rl.trajectory import Group
 from openr_data.store.atomic import read_checked_json, storage_errors, sync_directory, write_checked_json, write_text
 
 WORK = ".checkpoints"
@@ -72,6 +73,14 @@ class State:
         evaluation of few known answers is not the best one.
         """
         return max(self.evaluations, key=lambda each: (sum(filter(None, each.right)), -each.update), default=None)
+
+    def note(self, groups: Sequence[Group], tokens: int, level: int, told: Mapping[str, float]) -> dict[str, Any]:
+        """An update more, and what was logged of it: what the learner told, and the signs of what the policy wrote."""
+        noted: dict[str, Any] = {"update": self.updates + 1, "level": level, **told, "sampled_tokens": tokens}
+        if groups:
+            noted |= asdict(signs(groups, told["kl"], told["learnt"]))
+        self.metrics.append(noted)
+        return noted
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -141,6 +150,13 @@ class Writer:
                 gone = path.with_name(_GONE + path.name)  # so that half of one is never taken for a whole
                 path.rename(gone)
                 shutil.rmtree(gone)
+
+
+def keep(best: Path, out: Path) -> None:
+    """The model of a checkpoint into the directory of the run."""
+    for path in best.iterdir():
+        if path.is_file() and path.name not in {OPTIMIZER, STATE}:
+            (out / path.name).write_bytes(path.read_bytes())
 
 
 def write_metrics(out: Path, state: State) -> None:

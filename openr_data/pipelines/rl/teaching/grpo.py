@@ -18,10 +18,13 @@ from openr_data.rl.trajectory import Group, Trajectory
 
 @dataclass(frozen=True, slots=True)
 class GroupTeacher:
+    """`share` is (which, of how many): the part of every update's questions that this process asks, where several learn."""
+
     config: Grpo
     questions: Questions
     updates: int
     seed: int
+    share: tuple[int, int] = (0, 1)
 
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         groups, level = await _sampled(self, past, rollouts)
@@ -40,6 +43,7 @@ class PlayTeacher:
     questions: Questions
     updates: int
     seed: int
+    share: tuple[int, int] = (0, 1)
 
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         groups, level = await _sampled(self, past, rollouts)
@@ -55,7 +59,8 @@ async def _sampled(teacher: GroupTeacher | PlayTeacher, past: Past, rollouts: Ro
     levels = [(each["level"], each["right"] or 0.0) for each in past]
     level = next_level(levels, len(questions.levels), config.curriculum) if config.curriculum else ALL
     asked = sum(each["level"] == level for each in past)
-    problems = questions.of_update(asked, config.questions, teacher.seed, level)
+    which, parts = teacher.share
+    problems = questions.of_update(asked, config.questions, teacher.seed, level)[which::parts]
     return await rollouts.groups(problems, config.group, Random(f"{teacher.seed}/{len(past)}").getrandbits(31)), level
 
 

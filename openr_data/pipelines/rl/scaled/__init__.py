@@ -1,0 +1,1 @@
+"""The same runs with TRL as the trainer: adapters, bfloat16, several devices."""

@@ -1,0 +1,86 @@
+"""What TRL is told: our words in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+from trl import GRPOConfig
+
+from openr_data.errors import UsageError
+from openr_data.pipelines.rl.config import Grpo, RLConfig
+from openr_data.pipelines.rl.scaled.config import Scale
+
+
+def arguments(config: RLConfig, out: Path, world: int, *, on_cpu: bool) -> GRPOConfig:
+    """Raises `UsageError` for a number of solutions that the devices cannot share."""
+    learn, scale = config.learn, config.scale or Scale()
+    return GRPOConfig(
+        output_dir=str(out),
+        max_steps=config.updates * learn.steps,
+        learning_rate=learn.rate,
+        weight_decay=learn.weight_decay,
+        max_grad_norm=learn.clip,
+        temperature=learn.temperature or 1.0,
+        max_completion_length=learn.length,
+        num_iterations=learn.epochs,
+        epsilon=learn.loss.clip_low,
+        epsilon_high=learn.loss.clip_high,
+        importance_sampling_level=learn.loss.ratio,
+        loss_type=learn.loss.reduction,
+        beta=learn.loss.beta,
+        use_bias_correction_kl=learn.loss.corrected,
+        bf16=scale.precision == "bf16",
+        gradient_checkpointing=scale.checkpointing,
+        use_cpu=on_cpu,
+        seed=config.seed,
+        shuffle_dataset=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        trust_remote_code=False,
+        **_shares(_grpo(config), config, scale, world),
+    )
+
+
+def adapter(config: RLConfig) -> LoraConfig | None:
+    """Low-rank weights (LoRA, arXiv 2106.09685) on every linear layer but the head."""
+    scale = config.scale or Scale()
+    if not scale.lora:
+        return None
+    alpha = scale.alpha or 2 * scale.lora
+    return LoraConfig(r=scale.lora, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def asked_per_update(config: RLConfig) -> int:
+    """Questions."""
+    return _grpo(config).questions
+
+
+def _grpo(config: RLConfig) -> Grpo:
+    if not isinstance(config.teaching, Grpo):
+        raise UsageError("--trainer trl learns by GRPO alone")
+    return config.teaching
+
+
+def _shares(teaching: Grpo, config: RLConfig, scale: Scale, world: int) -> Mapping[str, Any]:
+    """How the solutions of an update are dealt out: to devices, passes and steps of the optimiser."""
+    if teaching.questions % world:
+        raise UsageError(f"{world} processes cannot share {teaching.questions} --questions: ask a multiple of {world}")
+    passes = scale.passes(teaching.questions // world * teaching.group)
+    if passes % config.learn.minibatches:
+        raise UsageError(
+            f"{passes} forward passes of an update cannot be cut into {config.learn.minibatches} --minibatches: "
+            "choose another --device-batch"
+        )
+    return {
+        "per_device_train_batch_size": scale.device_batch,
+        "steps_per_generation": passes,
+        "gradient_accumulation_steps": passes // config.learn.minibatches,
+        "num_generations": teaching.group,
+    }

@@ -1,0 +1,39 @@
+"""How TRL trains: how much at a time, with which adapter, in which number format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openr_data.errors import UsageError
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """`device_batch` solutions go through each device at a time; gradients are accumulated up to the update. `lora` is the rank
+    of an adapter on all linear layers (0: all weights are trained), `alpha` its scale (0: twice the rank).
+
+    `precision` bf16: the model computes in bfloat16, and what is trained is kept in float32. `checkpointing` computes activations
+    again instead of keeping them. Raises `UsageError`.
+    """
+
+    device_batch: int = 8
+    lora: int = 0
+    alpha: int = 0
+    precision: str = "fp32"
+    checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device_batch < 1 or min(self.lora, self.alpha) < 0:
+            raise UsageError("--device-batch is at least 1, and --lora and --lora-alpha are not below 0")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"there is no precision '{self.precision}'; choose one of: {', '.join(PRECISIONS)}")
+
+    def passes(self, solutions: int) -> int:
+        """How many forward passes one device makes of `solutions`. Raises `UsageError` where that is no whole number."""
+        if solutions % self.device_batch:
+            raise UsageError(
+                f"{solutions} solutions of an update on each device are no multiple of --device-batch {self.device_batch}"
+            )
+        return solutions // self.device_batch

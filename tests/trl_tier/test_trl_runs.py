@@ -1,0 +1,170 @@
+"""`rl grpo --trainer trl`: the same runs as with the reference trainer, with what only TRL brings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.errors import Interrupted
+from openr_data.models.files import BUILTIN
+from openr_data.pipelines.rl.config import Grpo, RLConfig
+from openr_data.pipelines.rl.outcome import Result
+from openr_data.pipelines.rl.prepared import Asked, Listeners
+from openr_data.pipelines.rl.scaled.config import Scale
+from openr_data.pipelines.rl.training import train_policy
+from openr_data.prm.score.base import ScorerSpec
+from openr_data.problems import ProblemSource
+from openr_data.rl.credit import Credit
+from openr_data.rl.guards import Guards
+from openr_data.rl.learner import LearnConfig
+from openr_data.rl.losses import PolicyLoss
+from openr_data.rl.models import load_policy
+from openr_data.types import Sampling
+
+pytest.importorskip("trl", reason="TRL is installed by `make test-consumers` only")
+
+LAST = ".checkpoints/000004"
+SCALE = Scale(device_batch=4)
+
+
+def config(**changes: Any) -> RLConfig:
+    base = RLConfig(
+        ProblemSource("builtin", count=40, difficulty=3, seed=1, split="train"),
+        ProblemSource("builtin", count=12, difficulty=3, seed=2),
+        EngineSpec("builtin"),
+        Grpo(questions=4, group=4),
+        learn=LearnConfig(rate=1e-3, temperature=1.2, length=80),
+        updates=4,
+        evaluate_every=2,
+        save_every=1,
+    )
+    return replace(base, **changes)
+
+
+def run(out: Path, run_config: RLConfig, *, resume: bool = False, listeners: Listeners | None = None) -> Result:
+    scorer = ScorerSpec("builtin") if run_config.needs_scores else None
+    asked = Asked(run_config, Sampling(1.2, 80, 0), out, EngineLimits(device="cpu"), scorer, resume=resume)
+    return train_policy(asked, listeners or Listeners())
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(load_policy(folder, torch.device("cpu")).state_dict())
+
+
+def flat(folder: Path) -> torch.Tensor:
+    return torch.cat([each.flatten() for _, each in sorted(weights(folder).items())])
+
+
+def metrics(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("teaching", "learn"),
+    [
+        (Grpo(questions=4, group=4), {}),
+        (Grpo(Credit("process"), questions=4, group=4), {}),
+        (Grpo(questions=4, group=4), {"loss": PolicyLoss(reduction="dr_grpo", beta=0.1)}),
+    ],
+    ids=["outcome", "process", "penalty"],
+)
+def test_both_trainers_make_the_same_policy(tmp_path: Path, teaching: Grpo, learn: dict[str, Any]) -> None:
+    """With several passes of TRL for one update, and one of ours."""
+    alike = config(teaching=teaching, prm="builtin" if teaching.credit.scores else "")
+    alike = replace(alike, learn=replace(alike.learn, **learn))
+    ours = run(tmp_path / "ours", alike)
+    theirs = run(tmp_path / "theirs", replace(alike, scale=SCALE))
+    assert (ours.tokens, ours.before, ours.last) == (theirs.tokens, theirs.before, theirs.last)
+    for mine, other in zip(metrics(tmp_path / "ours"), metrics(tmp_path / "theirs"), strict=True):
+        for name in ("right", "score", "steps", "sampled_tokens", "learnt", "rate"):
+            assert mine[name] == pytest.approx(other[name])
+        assert mine["gradient"] == pytest.approx(other["gradient"], rel=1e-3)
+        assert mine["loss"] == pytest.approx(other["loss"], abs=1e-5)
+    start, one, two = (flat(folder) for folder in (BUILTIN, *(tmp_path / name / LAST for name in ("ours", "theirs"))))
+    # Adam moves a weight whose gradient is next to nothing by the sign of its rounding: so the way as a whole is compared.
+    assert torch.dist(one, two) < 0.02 * torch.dist(one, start)
+
+
+def test_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    whole = config(scale=SCALE)
+    run(tmp_path / "whole", whole)
+
+    def stop(done: int, *_: Any) -> None:
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="after 2 of 4 updates"):
+        run(tmp_path / "cut", whole, listeners=Listeners(on_update=stop))
+    run(tmp_path / "cut", whole, resume=True)
+    for name, mine in weights(tmp_path / "whole" / LAST).items():
+        assert torch.equal(mine, weights(tmp_path / "cut" / LAST)[name]), name
+    assert [each["loss"] for each in metrics(tmp_path / "whole")] == [each["loss"] for each in metrics(tmp_path / "cut")]
+
+
+def test_adapters_are_added_to_the_policy(tmp_path: Path) -> None:
+    """The engine samples with them: what the trainer calls the policy and what was sampled by agree, so nothing is clipped."""
+    learn = LearnConfig(rate=3e-2, temperature=1.2, length=80)
+    assert run(tmp_path / "run", config(scale=Scale(device_batch=4, lora=4), learn=learn)).updates == 4
+    first, last = weights(BUILTIN), weights(tmp_path / "run" / LAST)
+    changed = {name for name in first if not torch.equal(first[name], last[name])}
+    assert changed
+    assert all("proj" in name for name in changed)
+
+
+def test_two_processes_take_the_updates_of_one(tmp_path: Path) -> None:
+    source, held_out = (
+        ProblemSource("builtin", count=count, difficulty=3, seed=0, split=split) for count, split in ((40, "train"), (12, ""))
+    )
+    alike = config(source=source, held_out=held_out, scale=SCALE, updates=2, guards=Guards(window=1))
+    one = run(tmp_path / "one", alike)
+    started(tmp_path / "two")
+    two = run(tmp_path / "two", alike, resume=True)  # it is over, and told again
+    assert (two.updates, two.tokens, two.before, two.last) == (one.updates, one.tokens, one.before, one.last)
+    start, alone, together = (
+        flat(each) for each in (BUILTIN, tmp_path / "one/.checkpoints/000002", tmp_path / "two/.checkpoints/000002")
+    )
+    assert torch.dist(alone, together) < 0.02 * torch.dist(alone, start)
+
+
+def started(out: Path) -> None:
+    """The same run by command line, as two processes that a launcher would start."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    asked = (
+        "builtin --count 40 --difficulty 3 --held-out builtin --held-out-count 12 --questions 4 --group 4 --rate 1e-3 --updates 2"
+    )
+    more = "--evaluate-every 2 --save-every 1 --temperature 1.2 --max-tokens 80 --trainer trl --device-batch 4 --device cpu"
+    command = [
+        sys.executable,
+        "-m",
+        "openr_data",
+        "rl",
+        "grpo",
+        *asked.split(),
+        *more.split(),
+        "--guard-window",
+        "1",
+        "--out",
+        str(out),
+    ]
+    alike = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    both = [
+        subprocess.Popen(
+            command, env={**os.environ, **alike, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE, text=True
+        )
+        for rank in ("0", "1")
+    ]
+    told = [each.communicate(timeout=300)[1] for each in both]
+    assert [each.returncode for each in both] == [0, 0], told
