@@ -81,9 +81,14 @@ def partial_name(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text` atomically. Raises `StorageError`."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`."""
     partial = partial_name(path)
     with storage_errors(path):
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        partial.write_bytes(content)
         publish(partial, path)
 
 

@@ -29,6 +29,9 @@ class CreditOptions:
     ] = "outcome"
     process_weight: Annotated[float, option("--process-weight", "Of the steps' part.", _CREDIT)] = 1.0
     outcome_weight: Annotated[float, option("--outcome-weight", "Of the answer's part (0: scores alone).", _CREDIT)] = 1.0
+    negative_weight: Annotated[
+        float, option("--negative-weight", "Of advantages below 0 (0: only what is better than the others is learnt).", _CREDIT)
+    ] = 1.0
     scale_rewards: Annotated[
         bool, option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)
     ] = True
@@ -39,10 +42,11 @@ class CreditOptions:
 
         return Credit(
             self.credit,  # type: ignore[arg-type]  # `Credit` says what is wrong with it
-            self.process_weight,
-            self.outcome_weight,
-            self.scale_rewards,
-            self.min_temperature,
+            process_weight=self.process_weight,
+            outcome_weight=self.outcome_weight,
+            negative_weight=self.negative_weight,
+            scale=self.scale_rewards,
+            temperature=self.min_temperature,
         )
 
 

@@ -17,6 +17,7 @@ from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptio
 from openr_data.pipelines.generate import generate
 from openr_data.pipelines.label import label
 from openr_data.pipelines.loop.config import LoopConfig
+from openr_data.pipelines.loop.figure import FIGURE, figure_of
 from openr_data.pipelines.loop.manifest import NAME as MANIFEST
 from openr_data.pipelines.loop.manifest import RoundManifest
 from openr_data.pipelines.prm.config import PRMRunConfig, SourceSpec
@@ -35,6 +36,7 @@ from openr_data.pipelines.splits import Splits
 from openr_data.pipelines.stage import Summary
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource, usable_problems
+from openr_data.store.atomic import write_bytes
 from openr_data.store.lock import DirectoryLock
 from openr_data.store.run_record import NAME as RUN
 
@@ -59,7 +61,8 @@ class LoopListeners:
 def run_loop(
     config: LoopConfig, out: Path, limits: EngineLimits, listeners: LoopListeners, *, resume: bool = False, threads: int = 0
 ) -> list[RoundManifest]:
-    """The manifests of all rounds. The policy of round r is `out/round-r/policy`, its process reward model `out/round-r/prm`.
+    """The manifests of all rounds. The policy of round r is `out/round-r/policy`, its process reward model `out/round-r/prm`;
+    `out/rounds.png` shows all of them.
 
     Raises what its stages do, and `UsageError` and `RunDirError` for a directory of something else.
     """
@@ -91,6 +94,7 @@ class _Loop:
                 before = before or self._measured(number, policy)
                 manifest, before = self._round(number, folder, policy, before)
                 found.append(manifest)
+            write_bytes(self.out / FIGURE, figure_of(found).png)
             self.listeners.on_round(found[-1])
             policy = replace(policy, engine="transformers", model=str(folder / "policy"), revision="")
             if not found[-1].gained and not self.config.go_on:
