@@ -50,7 +50,7 @@ def solution(outcome: float | None, scores: tuple[float | None, ...] = (), *, st
     return Trajectory((1,), (5,) * (3 * steps), ("x",) * steps, (3,) * steps, outcome, scores)
 
 
-@pytest.mark.parametrize("kind", ["outcome", "process", "min", "sum"])
+@pytest.mark.parametrize("kind", ["outcome", "process", "progress", "min", "sum"])
 def test_every_token_gets_one_number(kind: Kind) -> None:
     group = Group("q", (solution(1.0, (0.9, 0.8)), solution(0.0, (0.9, 0.1, 0.2), steps=3)))
     found = token_advantages(group, Credit(kind))
@@ -64,6 +64,22 @@ def test_the_outcome_is_the_same_for_all_tokens_and_steps_are_not() -> None:
     assert len(set(token_advantages(group, Credit("process"))[1])) == 2
 
 
+def test_progress_blames_the_step_that_went_wrong() -> None:
+    group = Group("q", (solution(1.0, (0.9, 0.9, 0.95), steps=3), solution(0.0, (0.9, 0.1, 0.1), steps=3)))
+    right, wrong = token_advantages(group, Credit("progress", outcome_weight=0))
+    assert right[::3] == pytest.approx([0, 0, 0.05])
+    assert wrong[::3] == pytest.approx([0, -0.8, 0])
+
+
+def test_wrong_answers_can_be_left_to_the_steps() -> None:
+    group = Group("q", (solution(1.0, (0.9, 0.9)), solution(0.0, (0.9, 0.1))))
+    for kind in ("outcome", "process", "progress", "min"):
+        every, positive = (token_advantages(group, Credit(kind, process_weight=0, negative_weight=weight)) for weight in (1, 0))
+        assert positive == [every[0], [0.0] * 6]
+        assert max(every[1]) < 0
+    assert min(token_advantages(group, Credit("progress", negative_weight=0))[1]) == pytest.approx(-0.8)
+
+
 def test_weights_switch_a_part_off() -> None:
     group = Group("q", (solution(1.0, (0.5, 0.5)), solution(0.0, (0.5, 0.5))))
     assert token_advantages(group, Credit("process", outcome_weight=0)) == [[0.0] * 6] * 2
@@ -72,7 +88,7 @@ def test_weights_switch_a_part_off() -> None:
 
 def test_what_is_not_known_teaches_nothing() -> None:
     group = Group("q", (solution(None, (None, None)), solution(1.0, (0.9, 0.9)), solution(0.0, (0.1, 0.1))))
-    for kind in ("outcome", "process", "min", "sum"):
+    for kind in ("outcome", "process", "progress", "min", "sum"):
         assert token_advantages(group, Credit(kind))[0] == [0.0] * 6
 
 
@@ -84,7 +100,7 @@ def test_the_sum_prefers_more_steps_and_the_minimum_does_not() -> None:
     assert long[0] < short[0]
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "best"}, {"temperature": 0.0}, {"process_weight": -1.0}])
+@pytest.mark.parametrize("wrong", [{"kind": "best"}, {"temperature": 0.0}, {"process_weight": -1.0}, {"negative_weight": -1.0}])
 def test_credit_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         Credit(**wrong)  # type: ignore[arg-type]

@@ -10,10 +10,11 @@ from openr_data.errors import UsageError
 from openr_data.rl.advantages.grouped import grpo, rloo
 from openr_data.rl.advantages.min_form import TEMPERATURE, min_form
 from openr_data.rl.advantages.process import process_grpo
+from openr_data.rl.advantages.progress import progress
 from openr_data.rl.advantages.spread import spread
 from openr_data.rl.trajectory import Group, Trajectory
 
-Kind = Literal["outcome", "process", "min", "sum"]
+Kind = Literal["outcome", "process", "progress", "min", "sum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,16 @@ class Credit:
 
     - `outcome`: the answer alone (GRPO, arXiv 2402.03300, 4.1.2);
     - `process`: the steps from here on, against those of the whole group (4.1.3 there);
+    - `progress`: how far the step raised or lowered p(+) (process advantage verifiers, arXiv 2410.08146): blame lies on the step
+      that went wrong, and not on those around it;
     - `min`: the worst step from here on (PURE, arXiv 2504.15275);
     - `sum`: the scores of all steps, added up to one reward. It pays for steps, and is here to show what that does.
 
     `process_weight` multiplies what steps bring and `outcome_weight` the answer's part, which is added (0: scores alone). `scale`
     divides by the standard deviation of the group. `temperature` is that of the soft minimum.
 
-    `negative_weight` multiplies what is below 0 in the end. At 0 only what is better than the group's mean is learnt, most where
-    few are (as by arXiv 2504.11343): a wrong solution is right in nearly all of its tokens, and pushing it away moves those, too.
-    Raises `UsageError`.
+    `negative_weight` multiplies the answer's part where it is below 0. At 0 the answers of wrong solutions teach nothing (as in
+    arXiv 2504.11343): these are right in nearly all of their tokens, and pushing them away moves those, too. Raises `UsageError`.
     """
 
     kind: Kind = "outcome"
@@ -55,23 +57,33 @@ class Credit:
 def token_advantages(group: Group, credit: Credit) -> list[list[float]]:
     """One number per generated token of each solution; 0 where nothing is known."""
     steps = KINDS[credit.kind](group, credit)
-    weighed = [[value if value > 0 else credit.negative_weight * value for value in line] for line in steps]
-    return [spread(line, each.lengths) for line, each in zip(weighed, group.trajectories, strict=True)]
+    return [spread(line, each.lengths) for line, each in zip(steps, group.trajectories, strict=True)]
 
 
 def _outcome(group: Group, credit: Credit) -> list[list[float]]:
-    return _whole(group, grpo(_outcomes(group), scale=credit.scale))
+    return _whole(group, _answers(group, credit))
+
+
+def _answers(group: Group, credit: Credit) -> list[float]:
+    """The answer's part of each solution."""
+    outcomes = [each.outcome for each in group.trajectories]
+    found = rloo(outcomes) if credit.kind == "min" else grpo(outcomes, scale=credit.scale)
+    return [value if value > 0 else credit.negative_weight * value for value in found]
+
+
+def _progress(group: Group, credit: Credit) -> list[list[float]]:
+    return _mixed(progress([each.scores for each in group.trajectories]), group, credit)
 
 
 def _process(group: Group, credit: Credit) -> list[list[float]]:
     steps = process_grpo([each.scores for each in group.trajectories], scale=credit.scale)
-    return _mixed(steps, _whole(group, grpo(_outcomes(group), scale=credit.scale)), credit)
+    return _mixed(steps, group, credit)
 
 
 def _min(group: Group, credit: Credit) -> list[list[float]]:
     signed = [[None if p is None else 2 * p - 1 for p in each.scores] for each in group.trajectories]
     steps = min_form(signed, [each.lengths for each in group.trajectories], credit.temperature)
-    return _mixed(steps, _whole(group, rloo(_outcomes(group))), credit)
+    return _mixed(steps, group, credit)
 
 
 def _sum(group: Group, credit: Credit) -> list[list[float]]:
@@ -85,25 +97,23 @@ def _added(each: Trajectory, credit: Credit) -> float | None:
     return credit.process_weight * sum(known) + credit.outcome_weight * (each.outcome or 0.0)
 
 
-def _outcomes(group: Group) -> list[float | None]:
-    return [each.outcome for each in group.trajectories]
-
-
 def _whole(group: Group, advantages: list[float]) -> list[list[float]]:
     """The same for every step of a solution."""
     return [[value] * len(each.steps) for value, each in zip(advantages, group.trajectories, strict=True)]
 
 
-def _mixed(steps: list[list[float]], outcomes: list[list[float]], credit: Credit) -> list[list[float]]:
+def _mixed(steps: list[list[float]], group: Group, credit: Credit) -> list[list[float]]:
+    """Those of the steps and those of the answers, weighed."""
     return [
-        [credit.process_weight * step + credit.outcome_weight * answer for step, answer in zip(*lines, strict=True)]
-        for lines in zip(steps, outcomes, strict=True)
+        [credit.process_weight * step + credit.outcome_weight * answer for step in line]
+        for line, answer in zip(steps, _answers(group, credit), strict=True)
     ]
 
 
 KINDS: Mapping[str, Callable[[Group, Credit], list[list[float]]]] = {
     "outcome": _outcome,
     "process": _process,
+    "progress": _progress,
     "min": _min,
     "sum": _sum,
 }

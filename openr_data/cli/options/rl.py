@@ -25,12 +25,16 @@ class CreditOptions:
 
     credit: Annotated[
         str,
-        option("--credit", "outcome (the answer), process (steps from here on), min (the worst of them) or sum (all).", _CREDIT),
+        option(
+            "--credit",
+            "outcome (the answer), process (steps from here on), progress (what a step changed), min (the worst) or sum (all).",
+            _CREDIT,
+        ),
     ] = "outcome"
     process_weight: Annotated[float, option("--process-weight", "Of the steps' part.", _CREDIT)] = 1.0
     outcome_weight: Annotated[float, option("--outcome-weight", "Of the answer's part (0: scores alone).", _CREDIT)] = 1.0
     negative_weight: Annotated[
-        float, option("--negative-weight", "Of advantages below 0 (0: only what is better than the others is learnt).", _CREDIT)
+        float, option("--negative-weight", "Of the answer's part where it is below 0 (0: wrong answers teach nothing).", _CREDIT)
     ] = 1.0
     scale_rewards: Annotated[
         bool, option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)
