@@ -67,6 +67,7 @@ def test_imitation_of_ones_own_and_of_a_run(
         (("grpo", "no-such-file.jsonl", "--held-out", "builtin"), "there is no file or directory no-such-file.jsonl", 3),
         (("grpo", "no-such-file.jsonl"), "--held-out FILE", 2),
         (("grpo", "builtin", "--optimizer", "sgd"), "there is no optimizer 'sgd'", 2),
+        (("grpo", "builtin", "--reasoning", "<think>"), "takes two marks", 2),
         (("grpo", "builtin", "--trainer", "verl"), "there is no trainer 'verl'", 2),
         (("grpo", "builtin", "--lora", "4"), "go with --trainer trl", 2),
         (("grpo", "builtin", "--report-to", "paper"), "there is no tracker 'paper'", 2),

@@ -65,3 +65,27 @@ def evaluate(
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             console.print(f"{name:<22}{shown}", markup=False)
         console.print()
+
+
+@app.command()
+def write(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write (JSONL).", show_default=False)],
+    count: Annotated[int, typer.Option("--count", min=1, help="Solutions, each of another question.")] = 1000,
+    difficulty: Annotated[int, typer.Option("--difficulty", help="Operations per problem.")] = 8,
+    style: Annotated[
+        str,
+        typer.Option("--style", help="plain; reasoned (each line first says what is to be done); planned (all subtasks first)."),
+    ] = "plain",
+    split: Annotated[str, typer.Option("--split", help="train, or test: the half that evaluations ask.")] = "train",
+    seed: options.Seed = 0,
+) -> None:
+    """Write exact solutions of the built-in task, for `rl sft`.
+
+    Reasoning stands in round brackets: --reasoning "( )" discards it.
+
+    openr-data builtin write --style reasoned --count 20000 --difficulty 10 --out reasoned.jsonl
+    """
+    from openr_data.pipelines.builtin_solutions import write_solutions
+
+    write_solutions(out, count, difficulty, style=style, split=split, seed=seed)
+    console.print(f"{count:,} solutions are in {out}", markup=False)

@@ -29,6 +29,7 @@ def grpo(
     group: Annotated[int, typer.Option("--group", min=2, help="Solutions of each.", rich_help_panel="Learning")] = 8,
     credit: CreditOptions,
     overlong: running.Overlong = "wrong",
+    reasoning: running.Marks = "",
     curriculum: CurriculumOptions,
     learn: LearnOptions,
     ratio: RatioOptions,
@@ -56,6 +57,7 @@ def grpo(
     --out runs/process
     """
     from openr_data.pipelines.rl.config import Grpo
+    from openr_data.rl.reasoning import Reasoning
 
     asking = running.Asking(watch, engine, sampling, source, prm.spec(), grader)
     config = asking.config(
@@ -65,6 +67,7 @@ def grpo(
         guards=guards.value(),
         updates=updates,
         overlong=overlong,
+        reasoning=Reasoning.of(reasoning),
         easiest=curriculum.easiest,
         scale=scale.value(),
     )

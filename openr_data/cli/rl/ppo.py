@@ -28,6 +28,7 @@ def ppo(
     critic_rate: Annotated[float, option("--critic-rate", "Learning rate of the value head.", "Learning")] = 1e-3,
     critic_epochs: Annotated[int, option("--critic-epochs", "Its passes over an update.", "Learning")] = 4,
     overlong: running.Overlong = "wrong",
+    reasoning: running.Marks = "",
     updates: running.Updates = 100,
     questions: Annotated[int, option("--questions", "Of an update.", "Learning", min=1)] = 64,
     group: Annotated[int, option("--group", "Solutions of each.", "Learning", min=1)] = 4,
@@ -53,6 +54,7 @@ def ppo(
     """
     from openr_data.pipelines.rl.config import Play
     from openr_data.rl.ppo import Ppo
+    from openr_data.rl.reasoning import Reasoning
     from openr_data.rl.rewards import Rewards
 
     asking = running.Asking(watch, engine, sampling, source, prm.spec(), grader)
@@ -65,6 +67,7 @@ def ppo(
         guards=guards.value(),
         updates=updates,
         overlong=overlong,
+        reasoning=Reasoning.of(reasoning),
         easiest=curriculum.easiest,
     )
     running.carry_out(asking.asked(config, out, threads, resume=resume), as_json=as_json)

@@ -28,6 +28,7 @@ def rft(
         float,
         typer.Option("--least", help="With --prm: a worst step below it is right by luck, and left out.", rich_help_panel=_PANEL),
     ] = 0.0,
+    reasoning: running.Marks = "",
     updates: running.Updates = 100,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Solutions of an update.", rich_help_panel="Learning")] = 64,
     learn: LearnOptions,
@@ -48,6 +49,7 @@ def rft(
     openr-data rl rft builtin --count 2000 --difficulty 10 --rounds 2 --out runs/rft
     """
     from openr_data.pipelines.rl.config import Rft
+    from openr_data.rl.reasoning import Reasoning
 
     asking = running.Asking(watch, engine, sampling, source, prm.spec(), grader)
     config = asking.config(
@@ -55,5 +57,6 @@ def rft(
         teaching=Rft(rounds, questions, group, keep, least, batch),
         learn=learn.value(sampling.sampling()),
         updates=updates,
+        reasoning=Reasoning.of(reasoning),
     )
     running.carry_out(asking.asked(config, out, threads, resume=resume), as_json=as_json)

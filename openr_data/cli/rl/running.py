@@ -27,6 +27,14 @@ PROBLEMS = "Questions to learn from: a file, a directory, a Hub data set (owner/
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.", show_default=False, rich_help_panel="Run")]
 Updates = Annotated[int, typer.Option("--updates", min=1, help="Updates of the run.", rich_help_panel="Learning")]
 Overlong = Annotated[str, typer.Option("--overlong", help="A solution that is cut: wrong, or masked.", rich_help_panel="Rewards")]
+Marks = Annotated[
+    str,
+    typer.Option(
+        "--reasoning",
+        help="Two marks, such as '<think> </think>': what stands between is learnt, and neither graded nor scored.",
+        rich_help_panel="Rewards",
+    ),
+]
 Threads = Annotated[
     int, typer.Option("--threads", min=0, help="Threads of the learner on a CPU (0: all).", rich_help_panel="Run")
 ]

@@ -15,6 +15,7 @@ from openr_data.rl.guards import Guards
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.ppo import Ppo
 from openr_data.rl.preferences import PairLoss
+from openr_data.rl.reasoning import Reasoning
 from openr_data.store.codecs import plain_config
 
 POLICIES = ("builtin", "transformers")
@@ -114,8 +115,9 @@ class RLConfig:
     files `against`.
 
     `prm` names the process reward model; its identity stands in the record. `overlong`: a solution that is cut has the outcome 0
-    (`wrong`), or nothing is learnt from it (`masked`, DAPO, arXiv 2503.14476). `updates` 0 is as many as `teaching` says.
-    `save_every` is in updates. `easiest`: of the built-in task, questions from this difficulty on up to the source's (0: that one
+    (`wrong`), or nothing is learnt from it (`masked`, DAPO, arXiv 2503.14476). `reasoning` is learnt, and shown to neither
+    graders nor the process reward model. `updates` 0 is as many as `teaching` says. `save_every` is in updates. `easiest`: of the
+    built-in task, questions from this difficulty on up to the source's (0: that one
     alone), for a curriculum. With `scale`, TRL is the trainer.
     """
 
@@ -131,6 +133,7 @@ class RLConfig:
     evaluate_every: int = 20
     save_every: int = 10
     overlong: str = "wrong"
+    reasoning: Reasoning | None = None
     against: tuple[str, ...] = ()
     ngram: int = 13
     overlap: float = 0.5

@@ -45,7 +45,8 @@ async def measure(
 
 async def held_out(rollouts: Rollouts, problems: Sequence[Problem]) -> tuple[list[float | None], int]:
     """The policy's one greedy answer to each: 1 right, 0 wrong, `None` not known; and the tokens of all of them."""
-    greedy = Rollouts(rollouts.engine, rollouts.grader, None, Sampling(0.0, rollouts.sampling.max_tokens, 0))
+    sampling = Sampling(0.0, rollouts.sampling.max_tokens, 0)
+    greedy = Rollouts(rollouts.engine, rollouts.grader, None, sampling, reasoning=rollouts.reasoning)
     every = [group.trajectories for group in await greedy.groups(problems, 1, 0)]
     tokens = sum(len(each.tokens) for solutions in every for each in solutions)
     return [solutions[0].outcome if solutions else None for solutions in every], tokens

@@ -92,7 +92,7 @@ class Prepared:
             GRADERS[self.config.grader](GradingPolicy()) as grader,
         ):
             scores = BatchingStepScorer(self.scorer) if self.scorer else None
-            yield Rollouts(engine, grader, scores, self.asked.sampling, self.config.overlong)
+            yield Rollouts(engine, grader, scores, self.asked.sampling, self.config.overlong, self.config.reasoning)
 
 
 def prepare(asked: Asked, warn: Callable[[str], None], share: tuple[int, int] = (0, 1)) -> Prepared:

@@ -10,6 +10,7 @@ from openr_data.engines.local import LocalEngine
 from openr_data.errors import ContextOverflow
 from openr_data.labelers.verdicts import Truncated, verdict_on
 from openr_data.prm.score.step_scorer import BatchingStepScorer
+from openr_data.rl.reasoning import Reasoning
 from openr_data.rl.trajectory import Group, Trajectory, step_lengths
 from openr_data.tasks import concurrently
 from openr_data.types import Completion, Grader, Problem, Sampling, Steps
@@ -21,6 +22,7 @@ OUTCOMES = {"right": 1.0, "wrong": 0.0, "unknown": None}
 class Rollouts:
     """What fails has no reward, which is no bad one: a sample that the engine lost, or a question that does not fit, is left
     out, and an answer that could not be graded, or a solution that could not be scored, has `None`. `overlong`: see `RLConfig`.
+    Graders and scorers do not see `reasoning`.
     """
 
     engine: LocalEngine
@@ -28,6 +30,7 @@ class Rollouts:
     scorer: BatchingStepScorer | None
     sampling: Sampling
     overlong: str = "wrong"
+    reasoning: Reasoning | None = None
 
     async def groups(self, problems: Sequence[Problem], n: int, seed: int) -> list[Group]:
         """`n` solutions of each problem, in their order."""
@@ -40,12 +43,19 @@ class Rollouts:
         except ContextOverflow:  # this question leaves no room; the others do
             return Group(problem.question, ())
         kept = [each for each in drawn if each.finish_reason != "error" and each.ids]
-        texts = [self.engine.template.steps.split(each.text) or (each.text,) for each in kept]
-        scores = await self._scores(problem.question, texts)
-        outcomes = await concurrently([self._outcome(problem, each) for each in kept])
         prompt = self.engine.prompt_ids(problem.question, ())
-        made = zip(kept, texts, outcomes, scores, strict=True)
+        steps, lengths = zip(*(self._steps(prompt, each) for each in kept), strict=True) if kept else ((), ())
+        scores = await self._scores(problem.question, steps)
+        outcomes = await concurrently([self._outcome(problem, each) for each in kept])
+        made = zip(kept, steps, lengths, outcomes, scores, strict=True)
         return Group(problem.question, tuple(self._trajectory(prompt, *each) for each in made))
+
+    def _steps(self, prompt: tuple[int, ...], completion: Completion) -> tuple[Steps, tuple[int, ...]]:
+        """What is shown of each step, and how many tokens it has."""
+        form = self.engine.template.steps
+        steps = form.split(completion.text) or (completion.text,)
+        lengths = step_lengths(completion.ids, steps, form.separator, partial(self.engine.text_of, prompt))
+        return self.reasoning.apart(steps, lengths) if self.reasoning else (steps, lengths)
 
     async def _scores(self, question: str, solutions: Sequence[Steps]) -> list[tuple[float | None, ...]]:
         if self.scorer is None:
@@ -57,7 +67,8 @@ class Rollouts:
 
     async def _outcome(self, problem: Problem, completion: Completion) -> float | None:
         cut: Truncated = "wrong" if self.overlong == "wrong" else "unknown"
-        verdict = await verdict_on(completion, completion.text, problem.answer, self.grader, truncated=cut, ungradable="wrong")
+        text = self.reasoning.shown(completion.text) if self.reasoning else completion.text
+        verdict = await verdict_on(completion, text, problem.answer, self.grader, truncated=cut, ungradable="wrong")
         return OUTCOMES[verdict.outcome]
 
     def _trajectory(
@@ -65,11 +76,10 @@ class Rollouts:
         prompt: tuple[int, ...],
         completion: Completion,
         steps: Steps,
+        lengths: tuple[int, ...],
         outcome: float | None,
         scores: tuple[float | None, ...],
     ) -> Trajectory:
-        text_of = partial(self.engine.text_of, prompt)
-        lengths = step_lengths(completion.ids, steps, self.engine.template.steps.separator, text_of)
         cut = completion.finish_reason == "length"
         known = (None,) * len(scores) if cut and self.overlong == "masked" else scores
         return Trajectory(prompt, completion.ids, steps, lengths, outcome, known, cut)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from openr_data.errors import InputError
+from openr_data.layouts.sft import SFT
 from openr_data.pipelines.loading.load import load
 from openr_data.pipelines.rl.config import Sft
 from openr_data.pipelines.rl.lesson import Lesson, Past
@@ -14,7 +15,7 @@ from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.teaching.imitation import imitated
 from openr_data.pipelines.rl.turns import turns
 from openr_data.store.read import ItemRecords
-from openr_data.types import NO_ERROR, Solution, Steps
+from openr_data.types import NO_ERROR, LabeledSolution, Solution, Steps
 
 Shown = tuple[str, Steps]
 """A question with a right solution."""
@@ -50,9 +51,16 @@ def _right(location: str) -> Iterator[Shown]:
 
 
 def _sound(item: ItemRecords) -> Iterator[Solution]:
-    """Those with a right answer, and where steps were labelled, without a wrong one."""
+    """Those with a right answer, and where steps were labelled, without a wrong one; and published fine-tuning rows, which have
+    no answer to compare with: they are there to be imitated.
+    """
     labelled = {each.solution.id: each for each in item.labeled}
     for solution in (*item.solutions, *(each.solution for each in item.labeled)):
         wrong = solution.id in labelled and labelled[solution.id].first_error not in {NO_ERROR, None}
-        if solution.verdict.outcome == "right" and solution.steps and not wrong:
+        known = solution.verdict.outcome == "right" or _meant(labelled.get(solution.id))
+        if known and solution.steps and not wrong:
             yield solution
+
+
+def _meant(labelled: LabeledSolution | None) -> bool:
+    return labelled is not None and labelled.method == SFT.name
