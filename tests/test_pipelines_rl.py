@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from openr_data.engines import EngineLimits, EngineSpec
+from openr_data.engines.local import render_only
 from openr_data.errors import EngineError, InputError, Interrupted, RunDirError, UsageError
-from openr_data.models.files import BUILTIN, policy_template
+from openr_data.models.files import BUILTIN, policy_prompt
+from openr_data.pipelines.builtin_solutions import write_solutions
 from openr_data.pipelines.config import GenerateConfig, RunOptions
 from openr_data.pipelines.generate import generate_stage
 from openr_data.pipelines.rl import reference
@@ -93,7 +95,7 @@ def test_a_run_keeps_its_measurements_and_a_model(whole: Path) -> None:
     result = json.loads((whole / "rl_result.json").read_text())
     assert result["updates"] == 4
     assert result["tokens"] == sum(each["sampled_tokens"] for each in told)
-    assert policy_template(whole) == "builtin"
+    assert policy_prompt(whole) == ("builtin", "\n")
     assert weights(whole).shape == weights(BUILTIN).shape
 
 
@@ -411,3 +413,23 @@ def test_a_masked_solution_has_neither_outcome_nor_scores(tmp_path: Path) -> Non
     asked = Asked(short, Sampling(1.2, 4, 0), tmp_path / "run", EngineLimits(slots=16), ScorerSpec("builtin"), threads=1)
     with pytest.raises(EngineError, match=r"nothing (to learn from|can be measured)"):
         train_policy(asked)
+
+
+def test_a_policy_keeps_the_separator_of_its_steps(tmp_path: Path) -> None:
+    """What follows reads its solutions as they were learnt, unless it is told otherwise."""
+    run(tmp_path / "run", config(engine=EngineSpec("builtin", separator=" = "), updates=1, evaluate_every=1))
+    spec = EngineSpec("transformers", str(tmp_path / "run"))
+    assert render_only(spec).template.separator == " = "
+    assert render_only(replace(spec, separator="\n")).template.separator == "\n"
+    assert render_only(replace(spec, template="builtin")).template.separator == "\n"
+
+
+def test_other_solutions_under_the_same_name_are_another_run(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    write_solutions(file, 8, 3, style="plain", split="train", seed=0)
+    cloning = config(teaching=Sft((str(file),), batch=4), source=None, updates=2)
+    run(tmp_path / "run", replace(cloning, updates=2))
+    file.unlink()
+    write_solutions(file, 8, 3, style="plain", split="train", seed=1)
+    with pytest.raises(RunDirError, match="taught"):
+        run(tmp_path / "run", cloning, resume=True)

@@ -156,7 +156,7 @@ def test_schedules() -> None:
 
 def test_a_saved_policy_is_the_same_policy(folder: Path, tmp_path: Path) -> None:
     model = load_policy(folder, CPU)
-    save_policy(model, folder, tmp_path / "saved", "plain")
+    save_policy(model, folder, tmp_path / "saved", ("plain", "\n"))
     again = load_policy(tmp_path / "saved", CPU)
     assert torch.equal(weights(model), weights(again))
     assert (tmp_path / "saved" / "tokenizer.json").is_file()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from openr_data.engines.prompts import Message, PromptTemplate, resolve_template
 from openr_data.engines.stops import stop_at
 from openr_data.errors import UsageError
-from openr_data.models.files import policy_template
+from openr_data.models.files import policy_prompt
 from openr_data.types import Steps
 
 _ANCHOR = 6
@@ -151,8 +151,8 @@ class TextSide:
 def load_text_side(folder: Path, template: str, *, builtin: bool, separator: str | None = None) -> TextSide:
     """The tokenizer in that folder with the template of that name.
 
-    `auto` is the template that a policy was trained with here, `builtin` for the built-in model and `boxed` for one with a chat
-    template; any other model needs a choice.
+    `auto` is the template that a policy was trained with here (with its separator), `builtin` for the built-in model and `boxed`
+    for one with a chat template; any other model needs a choice.
     """
     from transformers import AutoTokenizer
 
@@ -161,7 +161,12 @@ def load_text_side(folder: Path, template: str, *, builtin: bool, separator: str
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"the folder '{folder}' holds no tokenizer that can be read: {reason}") from error
-    known = "builtin" if builtin else policy_template(folder)
+    known, own = ("builtin", None) if builtin else policy_prompt(folder)
     if template == "auto" and not known and not tokenizer.chat_template:
         raise UsageError("the model has no chat template, so the prompt must be chosen: use --template plain (or another one)")
-    return TextSide(tokenizer, resolve_template(template, auto=known or "boxed", separator=separator))
+    return TextSide(
+        tokenizer,
+        resolve_template(
+            template, auto=known or "boxed", separator=own if separator is None and template == "auto" else separator
+        ),
+    )

@@ -69,12 +69,15 @@ def weights_digest(folder: Path) -> str:
     return _total(path for path in _files(folder) if path.suffix == ".safetensors")
 
 
-def policy_template(folder: Path) -> str:
-    """The prompt template that a policy was trained with here; nothing for other models. Raises `UsageError`."""
+def policy_prompt(folder: Path) -> tuple[str, str | None]:
+    """The prompt template that a policy was trained with here, and what separates its steps (`None`: as the template says);
+    nothing for other models. Raises `UsageError`.
+    """
     try:
-        return str(json.loads((folder / POLICY).read_text(encoding="utf-8"))["template"])
+        body = json.loads((folder / POLICY).read_text(encoding="utf-8"))
+        return str(body["template"]), body.get("separator")
     except FileNotFoundError:
-        return ""
+        return "", None
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise UsageError(f"{folder / POLICY} cannot be read: {fault}") from fault
 

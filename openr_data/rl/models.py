@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,11 +35,12 @@ def save_policy(
     model: Any,
     base: Path,
     folder: Path,
-    template: str,
+    prompt: tuple[str, str],
     dtype: torch.dtype | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Weights and configuration of `model`, everything else from `base`, and the prompt template that it was trained with.
+    """Weights and configuration of `model`, everything else from `base`, and `prompt`: the template that it was trained with and
+    what separates its steps.
 
     `dtype` is that of the saved weights (`None`: as they are), `weights` what is saved instead of the model's own.
     """
@@ -50,4 +52,5 @@ def save_policy(
     for path in base.iterdir():
         if path.is_file() and path.suffix not in _WEIGHTS and path.name not in _OTHERS:
             shutil.copyfile(path, folder / path.name)
-    (folder / POLICY).write_text(f'{{"template": "{template}"}}\n', encoding="utf-8")
+    template, separator = prompt
+    (folder / POLICY).write_text(json.dumps({"template": template, "separator": separator}) + "\n", encoding="utf-8")

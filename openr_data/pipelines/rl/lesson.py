@@ -37,6 +37,11 @@ class Teacher(Protocol):
         """How many there will be."""
         ...
 
+    @property
+    def content(self) -> str:
+        """A digest of what is taught, where configuration and questions do not say it."""
+        ...
+
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         """Of the update behind those. Raises `EngineError` where there is nothing to learn from."""
         ...

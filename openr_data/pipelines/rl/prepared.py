@@ -81,6 +81,7 @@ class Prepared:
             "policy": model_digest(self.folder),
             "prm": self.scorer.identity if self.scorer else "",
             "context": self.asked.limits.max_model_len,
+            "taught": self.teacher.content,
             "inputs": {each.location: input_hash(each) for each in _inputs(self.config)},
         }
 
@@ -123,6 +124,6 @@ def _scores(config: RLConfig) -> bool:
 
 
 def _inputs(config: RLConfig) -> list[ProblemSource]:
-    """Whose content the run depends on. (Data sets of solutions are read again in any case, and their pairs and turns follow.)"""
+    """Whose content the run depends on, beside what the teacher says of its own."""
     named = [each for each in (*config.sources, config.held_out) if each.location != "builtin"]
     return [*named, *map(ProblemSource, config.against)]

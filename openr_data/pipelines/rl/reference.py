@@ -52,7 +52,7 @@ class ReferenceRun:
             self._learner.optimizer.load_state_dict(stored["policy"])
             if self._actor:
                 self._actor.restore(stored)
-        self._template = ""
+        self._prompt = ("", "")
         self._saved = -1
 
     def go(self) -> None:
@@ -61,7 +61,7 @@ class ReferenceRun:
 
     async def _go(self) -> None:
         async with self._prepared.opened() as rollouts, interruptible(partial(self.listeners.warn, STOPPING)) as stop:
-            self._template = rollouts.engine.template.name
+            self._prompt = (rollouts.engine.template.name, rollouts.engine.template.separator)
             rollouts.engine.load(self._model.state_dict(), str(self.state.updates))
             if not self.state.evaluations:
                 await self._evaluate(rollouts)
@@ -122,7 +122,7 @@ class ReferenceRun:
 
     def _save(self) -> None:
         with Writer(self.asked.out, self.state) as folder:
-            save_policy(self._model, self._prepared.folder, folder, self._template)
+            save_policy(self._model, self._prepared.folder, folder, self._prompt)
             critic = self._actor.state() if self._actor else {}
             torch.save({"policy": self._learner.optimizer.state_dict(), **critic}, folder / OPTIMIZER)
         write_metrics(self.asked.out, self.state)

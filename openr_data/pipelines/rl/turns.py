@@ -1,7 +1,9 @@
-"""Everything once, in an order drawn anew for each time round."""
+"""Lessons from a fixed list: everything once, in an order drawn anew for each time round, and what the list holds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from hashlib import blake2b
 from random import Random
 
 
@@ -16,3 +18,11 @@ def turns(size: int, start: int, count: int, seed: int) -> list[int]:
         turn, at = divmod(start + len(found), size)
         found += Random(f"{seed}/{turn}").sample(range(size), size)[at : at + count - len(found)]
     return found
+
+
+def digest_of(every: Iterable[object]) -> str:
+    """Of plain values, in their order."""
+    total = blake2b(digest_size=16)
+    for each in every:
+        total.update(repr(each).encode() + b"\n")
+    return total.hexdigest()

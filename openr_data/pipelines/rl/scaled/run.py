@@ -196,8 +196,9 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
         self._trainer.accelerator.wait_for_everyone()
 
     def _save_policy(self, folder: Path, weights: Any) -> None:
-        template = self._rollouts.engine.template.name
-        save_policy(plain_model(self._trainer), self._prepared.folder, folder, template, weights=weights)
+        template = self._rollouts.engine.template
+        prompt = (template.name, template.separator)
+        save_policy(plain_model(self._trainer), self._prepared.folder, folder, prompt, weights=weights)
 
 
 def _taught(sample: Sample) -> bool:

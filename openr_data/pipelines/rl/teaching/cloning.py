@@ -13,7 +13,7 @@ from openr_data.pipelines.rl.lesson import Lesson, Past
 from openr_data.pipelines.rl.questions import Ban
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.teaching.imitation import imitated
-from openr_data.pipelines.rl.turns import turns
+from openr_data.pipelines.rl.turns import digest_of, turns
 from openr_data.store.read import ItemRecords
 from openr_data.types import NO_ERROR, LabeledSolution, Solution, Steps
 
@@ -27,6 +27,10 @@ class CloningTeacher:
     shown: Sequence[Shown]
     updates: int
     seed: int
+
+    @property
+    def content(self) -> str:
+        return digest_of(self.shown)
 
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         engine, batch = rollouts.engine, self.config.batch

@@ -26,6 +26,10 @@ class GroupTeacher:
     seed: int
     share: tuple[int, int] = (0, 1)
 
+    @property
+    def content(self) -> str:
+        return ""
+
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         groups, level = await _sampled(self, past, rollouts)
         samples = [each for group in groups for each in _samples(group, self.config.credit)]
@@ -44,6 +48,10 @@ class PlayTeacher:
     updates: int
     seed: int
     share: tuple[int, int] = (0, 1)
+
+    @property
+    def content(self) -> str:
+        return ""
 
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         groups, level = await _sampled(self, past, rollouts)

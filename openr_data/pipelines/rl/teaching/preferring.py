@@ -20,7 +20,7 @@ from openr_data.pipelines.rl.config import Dpo
 from openr_data.pipelines.rl.lesson import Lesson, Past
 from openr_data.pipelines.rl.questions import Ban
 from openr_data.pipelines.rl.rollouts import Rollouts
-from openr_data.pipelines.rl.turns import turns
+from openr_data.pipelines.rl.turns import digest_of, turns
 from openr_data.rl.preferences import Pair
 from openr_data.steps import StepFormat
 from openr_data.store.read import ItemRecords
@@ -36,6 +36,10 @@ class PreferenceTeacher:
     pairs: Sequence[Pair]
     updates: int
     seed: int
+
+    @property
+    def content(self) -> str:
+        return digest_of((each.prompt, each.chosen, each.rejected) for each in self.pairs)
 
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         places = turns(len(self.pairs), len(past) * self.config.batch, self.config.batch, self.seed)

@@ -33,6 +33,10 @@ class RejectionTeacher:
     _round: int = -1
     _kept: Sequence[Sample] = ()
 
+    @property
+    def content(self) -> str:
+        return ""
+
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
         update = len(past)
         number = update * self.config.rounds // self.updates
