@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig
+from openr_data.pipelines.rl.config import Dpo, Grpo, Play, Rft, RLConfig
 from openr_data.pipelines.rl.measuring import Measured, accuracy, measure, paired_gain
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.prepared import Asked, Listeners
@@ -38,9 +38,11 @@ Rights = Sequence[float | None]
 METHODS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "grpo": lambda o: Grpo(Credit("outcome"), o.questions, o.group),
     "process": lambda o: Grpo(Credit("process"), o.questions, o.group),
+    "progress": lambda o: Grpo(Credit("progress"), o.questions, o.group),
     "min": lambda o: Grpo(Credit("min"), o.questions, o.group),
     "ppo": lambda o: Play(Ppo(), o.questions * 2, o.group // 2),
     "rft": lambda o: Rft(2, o.questions * o.updates // 8, o.group, 4),
+    "dpo": lambda o: Dpo((o.labels,)),
 }
 
 
@@ -61,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--prm", default="builtin")
+    parser.add_argument("--labels", default="", help="labelled run for dpo")
     parser.add_argument("--fresh", type=int, default=500, help="questions of the final measurement")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--hacking", action="store_true")
@@ -71,13 +74,14 @@ def _config(o: argparse.Namespace, teaching: Any, seed: int, learn: LearnConfig 
     count = o.questions * o.updates
     passes = 2 if isinstance(teaching, Play) else 1
     usual = LearnConfig(PolicyLoss(), o.rate, length=256, epochs=passes, minibatches=passes)
+    asked = ProblemSource("builtin", count=count, difficulty=o.difficulty, seed=seed, split="train")
     return RLConfig(
-        source=ProblemSource("builtin", count=count, difficulty=o.difficulty, seed=seed, split="train"),
+        source=None if isinstance(teaching, Dpo) else asked,
         held_out=ProblemSource("builtin", count=200, difficulty=o.difficulty, seed=seed),
         engine=EngineSpec("builtin"),
         teaching=teaching,
         prm=o.prm,
-        updates=o.updates,
+        updates=0 if isinstance(teaching, Dpo) else o.updates,
         seed=seed,
         learn=learn or usual,
     )

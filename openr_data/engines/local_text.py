@@ -164,9 +164,5 @@ def load_text_side(folder: Path, template: str, *, builtin: bool, separator: str
     known, own = ("builtin", None) if builtin else policy_prompt(folder)
     if template == "auto" and not known and not tokenizer.chat_template:
         raise UsageError("the model has no chat template, so the prompt must be chosen: use --template plain (or another one)")
-    return TextSide(
-        tokenizer,
-        resolve_template(
-            template, auto=known or "boxed", separator=own if separator is None and template == "auto" else separator
-        ),
-    )
+    chosen = own if separator is None and template == "auto" else separator
+    return TextSide(tokenizer, resolve_template(template, auto=known or "boxed", separator=chosen))
