@@ -11,6 +11,7 @@ from openr_data.rl.advantages.gae import gae, token_discounts, token_rewards
 from openr_data.rl.advantages.grouped import EPSILON, grpo, rloo
 from openr_data.rl.advantages.min_form import min_form, strict_minimum, weighted
 from openr_data.rl.advantages.process import process_grpo, to_go
+from openr_data.rl.advantages.progress import progress
 from openr_data.rl.advantages.spread import spread
 
 
@@ -147,3 +148,24 @@ def test_a_step_within_another_token_gives_its_reward_there() -> None:
 def test_lengths_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="do not belong together"):
         gae([1.0], [0.0, 0.0], [1.0], 1.0)
+
+
+def test_progress_by_hand() -> None:
+    """Changes .8, -.5, and .8, .1, and .5 alone: means .7 and -.2."""
+    found = progress([[0.8, 0.3], [0.8, 0.9], [0.5]])
+    assert [each for line in found for each in line] == pytest.approx([0.1, -0.3, 0.1, 0.3, -0.2])
+
+
+def test_progress_of_what_is_not_known() -> None:
+    assert progress([[0.5, None, 0.5, 0.25], [0.5, 0.5, 0.5, 0.5]]) == [[0, 0, 0, -0.125], [0, 0, 0, 0.125]]
+    assert progress([]) == []
+    assert progress([[], [None]]) == [[], [0.0]]
+
+
+def test_progress_prefers_no_number_of_steps_and_no_place() -> None:
+    """Equal scores teach nothing, however many steps; over the solutions with a step, the advantages add up to nothing."""
+    assert progress([[0.9] * 9, [0.9] * 2]) == [[0.0] * 9, [0.0] * 2]
+    draw = Random(5)
+    found = progress([[draw.random() for _ in range(draw.randint(1, 6))] for _ in range(5)])
+    for place in range(6):
+        assert sum(line[place] for line in found if place < len(line)) == pytest.approx(0, abs=1e-12)

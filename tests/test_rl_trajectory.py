@@ -67,8 +67,8 @@ def test_the_outcome_is_the_same_for_all_tokens_and_steps_are_not() -> None:
 def test_progress_blames_the_step_that_went_wrong() -> None:
     group = Group("q", (solution(1.0, (0.9, 0.9, 0.95), steps=3), solution(0.0, (0.9, 0.1, 0.1), steps=3)))
     right, wrong = token_advantages(group, Credit("progress", outcome_weight=0))
-    assert right[::3] == pytest.approx([0, 0, 0.05])
-    assert wrong[::3] == pytest.approx([0, -0.8, 0])
+    assert right[::3] == pytest.approx([0, 0.4, 0.025])
+    assert wrong[::3] == pytest.approx([0, -0.4, -0.025])
 
 
 def test_wrong_answers_can_be_left_to_the_steps() -> None:
@@ -77,7 +77,7 @@ def test_wrong_answers_can_be_left_to_the_steps() -> None:
         every, positive = (token_advantages(group, Credit(kind, process_weight=0, negative_weight=weight)) for weight in (1, 0))
         assert positive == [every[0], [0.0] * 6]
         assert max(every[1]) < 0
-    assert min(token_advantages(group, Credit("progress", negative_weight=0))[1]) == pytest.approx(-0.8)
+    assert min(token_advantages(group, Credit("progress", negative_weight=0))[1]) == pytest.approx(-0.4)
 
 
 def test_weights_switch_a_part_off() -> None:

@@ -23,8 +23,8 @@ class Credit:
 
     - `outcome`: the answer alone (GRPO, arXiv 2402.03300, 4.1.2);
     - `process`: the steps from here on, against those of the whole group (4.1.3 there);
-    - `progress`: how far the step raised or lowered p(+) (process advantage verifiers, arXiv 2410.08146): blame lies on the step
-      that went wrong, and not on those around it;
+    - `progress`: how far the step raised or lowered p(+), against the group at the same step (process advantage verifiers, arXiv
+      2410.08146): blame lies on the step that went wrong, and not on those around it;
     - `min`: the worst step from here on (PURE, arXiv 2504.15275);
     - `sum`: the scores of all steps, added up to one reward. It pays for steps, and is here to show what that does.
 

@@ -7,23 +7,29 @@ from itertools import pairwise
 from statistics import fmean
 
 Group = Sequence[Sequence[float | None]]
+_Line = Sequence[float | None]
 
 
 def progress(scores: Group) -> list[list[float]]:
-    """p_k - p_{k-1}: by how much a step raised the chance of a right answer. With p as the value of the state behind the step,
-    that is the advantage of the step (gamma = 1, no reward before the end). One entry per step.
+    """p_k - p_{k-1} less the group's mean of it at step k. One entry per step.
 
-    Before the first step p is not known; the mean over the first steps of the group stands for it, as the expectation over them.
-    A step whose score, or the one before, is not known has 0. No number of steps adds to the sum, which is p_K - p_0.
+    With p as the value of the state behind a step, the first part is the advantage of the step (gamma = 1, no reward before the
+    end): blame lies on the step that went wrong. The second is a baseline that no action changes, so that a step which went right
+    where others went wrong is praised, and no place of a solution is pushed up or down as such. What was before the first step is
+    the same for all, and 0 here. A step whose score, or the one before, is not known has 0 and is in no mean.
 
-    >>> progress([[0.75, 0.25], [0.25, None, 0.5]])
-    [[0.25, -0.5], [-0.25, 0.0, 0.0]]
+    >>> progress([[0.75, 0.75], [0.75, 0.25]])
+    [[0.0, 0.25], [0.0, -0.25]]
     """
-    known = [line[0] for line in scores if line and line[0] is not None]
-    start = fmean(known) if known else None
-    return [_changes([start, *line]) for line in scores]
+    changes = [_changes(line) for line in scores]
+    means = [_mean(changes, place) for place in range(max(map(len, changes), default=0))]
+    return [[0.0 if each is None else each - mean for each, mean in zip(line, means, strict=False)] for line in changes]
 
 
-def _changes(line: Sequence[float | None]) -> list[float]:
-    pairs = pairwise(line)
-    return [0.0 if before is None or after is None else after - before for before, after in pairs]
+def _changes(line: _Line) -> list[float | None]:
+    return [None if before is None or after is None else after - before for before, after in pairwise([0.0, *line])]
+
+
+def _mean(changes: Sequence[_Line], place: int) -> float:
+    known = [line[place] for line in changes if place < len(line)]
+    return fmean([each for each in known if each is not None] or [0.0])
