@@ -13,7 +13,7 @@ from openr_data.rl.batches import Batch, Sample, batches
 from openr_data.rl.losses import Extent, Played, PolicyLoss, policy_loss
 from openr_data.rl.policy import token_logprobs
 
-trl = pytest.importorskip("trl", reason="TRL is installed by `make test-consumers` only")
+trl = pytest.importorskip("trl", reason="TRL is installed by `make test-trl` only")
 
 LENGTH, VOCABULARY = 12, 64
 LOSSES = [

@@ -32,7 +32,7 @@ from openr_data.rl.losses import PolicyLoss
 from openr_data.rl.models import load_policy
 from openr_data.types import Sampling
 
-pytest.importorskip("trl", reason="TRL is installed by `make test-consumers` only")
+pytest.importorskip("trl", reason="TRL is installed by `make test-trl` only")
 
 LAST = ".checkpoints/000004"
 SCALE = Scale(device_batch=4)
