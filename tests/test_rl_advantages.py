@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from openr_data.rl.advantages.centred import centred
 from openr_data.rl.advantages.gae import gae, token_discounts, token_rewards
 from openr_data.rl.advantages.grouped import EPSILON, grpo, rloo
 from openr_data.rl.advantages.min_form import min_form, strict_minimum, weighted
@@ -151,21 +152,30 @@ def test_lengths_that_differ_are_refused() -> None:
 
 
 def test_progress_by_hand() -> None:
-    """Changes .8, -.5, and .8, .1, and .5 alone: means .7 and -.2."""
-    found = progress([[0.8, 0.3], [0.8, 0.9], [0.5]])
-    assert [each for line in found for each in line] == pytest.approx([0.1, -0.3, 0.1, 0.3, -0.2])
-
-
-def test_progress_of_what_is_not_known() -> None:
-    assert progress([[0.5, None, 0.5, 0.25], [0.5, 0.5, 0.5, 0.5]]) == [[0, 0, 0, -0.125], [0, 0, 0, 0.125]]
+    assert progress([0.75, 0.25, 0.5]) == [0.75, -0.5, 0.25]
+    assert progress([0.5, None, 0.5, 0.25]) == [0.5, None, None, -0.25]
     assert progress([]) == []
-    assert progress([[], [None]]) == [[], [0.0]]
+
+
+def test_a_baseline_by_hand() -> None:
+    """Means .7 (of three) and -.2 (of two)."""
+    found = centred([[0.8, -0.5], [0.8, 0.1], [0.5]])
+    assert [each for line in found for each in line] == pytest.approx([0.1, -0.3, 0.1, 0.3, -0.2])
+    assert centred([[None, 1.0], [0.5, 0.0]]) == [[0.0, 0.5], [0.0, -0.5]]
+    assert centred([]) == []
 
 
 def test_progress_prefers_no_number_of_steps_and_no_place() -> None:
     """Equal scores teach nothing, however many steps; over the solutions with a step, the advantages add up to nothing."""
-    assert progress([[0.9] * 9, [0.9] * 2]) == [[0.0] * 9, [0.0] * 2]
+    assert centred([progress([0.75] * 9), progress([0.75] * 2)]) == [[0.0] * 9, [0.0] * 2]
     draw = Random(5)
-    found = progress([[draw.random() for _ in range(draw.randint(1, 6))] for _ in range(5)])
+    found = centred([progress([draw.random() for _ in range(draw.randint(1, 6))]) for _ in range(5)])
     for place in range(6):
         assert sum(line[place] for line in found if place < len(line)) == pytest.approx(0, abs=1e-12)
+
+
+def test_late_errors_push_every_token_down_without_a_baseline() -> None:
+    """Two solutions of six steps, one of which goes wrong at the fifth: standardised sums are below 0 on the whole."""
+    sums = process_grpo([[0.9] * 6, [0.9] * 4 + [0.1] * 2])
+    assert sum(each for line in sums for each in line) < -5
+    assert sum(each for line in centred(sums) for each in line) == pytest.approx(0)

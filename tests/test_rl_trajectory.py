@@ -66,6 +66,8 @@ def test_the_outcome_is_the_same_for_all_tokens_and_steps_are_not() -> None:
 
 def test_progress_blames_the_step_that_went_wrong() -> None:
     group = Group("q", (solution(1.0, (0.9, 0.9, 0.95), steps=3), solution(0.0, (0.9, 0.1, 0.1), steps=3)))
+    bare = token_advantages(group, Credit("progress", outcome_weight=0, baseline=False))
+    assert bare[1][::3] == pytest.approx([0.9, -0.8, 0])
     right, wrong = token_advantages(group, Credit("progress", outcome_weight=0))
     assert right[::3] == pytest.approx([0, 0.4, 0.025])
     assert wrong[::3] == pytest.approx([0, -0.4, -0.025])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from openr_data.errors import UsageError
+from openr_data.rl.advantages.centred import centred
 from openr_data.rl.advantages.grouped import grpo, rloo
 from openr_data.rl.advantages.min_form import TEMPERATURE, min_form
 from openr_data.rl.advantages.process import process_grpo
@@ -23,13 +24,16 @@ class Credit:
 
     - `outcome`: the answer alone (GRPO, arXiv 2402.03300, 4.1.2);
     - `process`: the steps from here on, against those of the whole group (4.1.3 there);
-    - `progress`: how far the step raised or lowered p(+), against the group at the same step (process advantage verifiers, arXiv
-      2410.08146): blame lies on the step that went wrong, and not on those around it;
+    - `progress`: how far the step raised or lowered p(+) (process advantage verifiers, arXiv 2410.08146): blame lies on the step
+      that went wrong, and not on those around it;
     - `min`: the worst step from here on (PURE, arXiv 2504.15275);
     - `sum`: the scores of all steps, added up to one reward. It pays for steps, and is here to show what that does.
 
     `process_weight` multiplies what steps bring and `outcome_weight` the answer's part, which is added (0: scores alone). `scale`
     divides by the standard deviation of the group. `temperature` is that of the soft minimum.
+
+    `baseline` takes the group's mean at the same step from `process` and `progress` (`centred`). Without it the sums of 4.1.3 are
+    below 0 on the whole where errors come late, and all tokens become less likely: measured, it unlearns.
 
     `negative_weight` multiplies the answer's part where it is below 0. At 0 the answers of wrong solutions teach nothing (as in
     arXiv 2504.11343): these are right in nearly all of their tokens, and pushing them away moves those, too. Raises `UsageError`.
@@ -38,6 +42,7 @@ class Credit:
     kind: Kind = "outcome"
     process_weight: float = 1.0
     outcome_weight: float = 1.0
+    baseline: bool = True
     negative_weight: float = 1.0
     scale: bool = True
     temperature: float = TEMPERATURE
@@ -72,12 +77,20 @@ def _answers(group: Group, credit: Credit) -> list[float]:
 
 
 def _progress(group: Group, credit: Credit) -> list[list[float]]:
-    return _mixed(progress([each.scores for each in group.trajectories]), group, credit)
+    return _mixed(_centred([progress(each.scores) for each in group.trajectories], credit), group, credit)
 
 
 def _process(group: Group, credit: Credit) -> list[list[float]]:
     steps = process_grpo([each.scores for each in group.trajectories], scale=credit.scale)
-    return _mixed(steps, group, credit)
+    known = [
+        line if any(score is not None for score in each.scores) else [None] * len(line)
+        for line, each in zip(steps, group.trajectories, strict=True)
+    ]
+    return _mixed(_centred(known, credit), group, credit)
+
+
+def _centred(steps: Sequence[Sequence[float | None]], credit: Credit) -> list[list[float]]:
+    return centred(steps) if credit.baseline else [[each or 0.0 for each in line] for line in steps]
 
 
 def _min(group: Group, credit: Credit) -> list[list[float]]:
