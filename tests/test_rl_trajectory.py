@@ -59,7 +59,7 @@ def test_every_token_gets_one_number(kind: Kind) -> None:
 
 
 def test_the_outcome_is_the_same_for_all_tokens_and_steps_are_not() -> None:
-    group = Group("q", (solution(1.0, (0.9, 0.8)), solution(0.0, (0.9, 0.1))))
+    group = Group("q", (solution(1.0, (0.9, 0.8)), solution(0.0, (0.7, 0.1))))
     assert len(set(token_advantages(group, Credit("outcome"))[1])) == 1
     assert len(set(token_advantages(group, Credit("process"))[1])) == 2
 
