@@ -37,7 +37,7 @@ FRESH = 4242
 Rights = Sequence[float | None]
 METHODS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "grpo": lambda o: Grpo(Credit("outcome"), o.questions, o.group),
-    "process": lambda o: Grpo(Credit("process"), o.questions, o.group),
+    "process": lambda o: Grpo(Credit("process", scale=False), o.questions, o.group),
     "progress": lambda o: Grpo(Credit("progress"), o.questions, o.group),
     "min": lambda o: Grpo(Credit("min"), o.questions, o.group),
     "ppo": lambda o: Play(Ppo(), o.questions * 2, o.group // 2),

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from openr_data.rl.advantages.carried import carried
 from openr_data.rl.advantages.centred import centred
 from openr_data.rl.advantages.gae import gae, token_discounts, token_rewards
 from openr_data.rl.advantages.grouped import EPSILON, grpo, rloo
@@ -179,3 +180,9 @@ def test_late_errors_push_every_token_down_without_a_baseline() -> None:
     sums = process_grpo([[0.9] * 6, [0.9] * 4 + [0.1] * 2])
     assert sum(each for line in sums for each in line) < -5
     assert sum(each for line in centred(sums) for each in line) == pytest.approx(0)
+
+
+def test_scores_behind_a_wrong_step_are_no_higher() -> None:
+    assert carried([0.9, 0.95, 0.2, 0.8, 0.1]) == [0.9, 0.9, 0.2, 0.2, 0.1]
+    assert carried([None, 0.5, None, 0.7]) == [None, 0.5, None, 0.5]
+    assert carried([]) == []

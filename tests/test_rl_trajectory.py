@@ -69,8 +69,16 @@ def test_progress_blames_the_step_that_went_wrong() -> None:
     bare = token_advantages(group, Credit("progress", outcome_weight=0, baseline=False))
     assert bare[1][::3] == pytest.approx([0.9, -0.8, 0])
     right, wrong = token_advantages(group, Credit("progress", outcome_weight=0))
-    assert right[::3] == pytest.approx([0, 0.4, 0.025])
-    assert wrong[::3] == pytest.approx([0, -0.4, -0.025])
+    assert right[::3] == pytest.approx([0, 0.4, 0])
+    assert wrong[::3] == pytest.approx([0, -0.4, 0])
+
+
+def test_a_step_behind_a_wrong_one_is_not_praised() -> None:
+    group = Group("q", (solution(1.0, (0.9, 0.9, 0.9), steps=3), solution(0.0, (0.9, 0.1, 0.9), steps=3)))
+    for kind in ("process", "progress"):
+        kept, forgotten = (token_advantages(group, Credit(kind, outcome_weight=0, carry=carry))[1] for carry in (True, False))
+        assert kept[3] < 0
+        assert kept[-1] < forgotten[-1] or kept[-1] == 0 < forgotten[-1]
 
 
 def test_wrong_answers_can_be_left_to_the_steps() -> None:

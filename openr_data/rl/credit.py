@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from openr_data.errors import UsageError
+from openr_data.rl.advantages.carried import carried
 from openr_data.rl.advantages.centred import centred
 from openr_data.rl.advantages.grouped import grpo, rloo
 from openr_data.rl.advantages.min_form import TEMPERATURE, min_form
@@ -32,8 +33,9 @@ class Credit:
     `process_weight` multiplies what steps bring and `outcome_weight` the answer's part, which is added (0: scores alone). `scale`
     divides by the standard deviation of the group. `temperature` is that of the soft minimum.
 
-    `baseline` takes the group's mean at the same step from `process` and `progress` (`centred`). Without it the sums of 4.1.3 are
-    below 0 on the whole where errors come late, and all tokens become less likely: measured, it unlearns.
+    `carry` reads the scores of `process` and `progress` as the least so far (`carried`): models that learnt from first errors say
+    nothing of the steps behind one. `baseline` takes the group's mean at the same step from both (`centred`). Without it the sums
+    of 4.1.3 are below 0 on the whole where errors come late, and all tokens become less likely: measured, it unlearns.
 
     `negative_weight` multiplies the answer's part where it is below 0. At 0 the answers of wrong solutions teach nothing (as in
     arXiv 2504.11343): these are right in nearly all of their tokens, and pushing them away moves those, too. Raises `UsageError`.
@@ -42,6 +44,7 @@ class Credit:
     kind: Kind = "outcome"
     process_weight: float = 1.0
     outcome_weight: float = 1.0
+    carry: bool = True
     baseline: bool = True
     negative_weight: float = 1.0
     scale: bool = True
@@ -77,16 +80,20 @@ def _answers(group: Group, credit: Credit) -> list[float]:
 
 
 def _progress(group: Group, credit: Credit) -> list[list[float]]:
-    return _mixed(_centred([progress(each.scores) for each in group.trajectories], credit), group, credit)
+    return _mixed(_centred([progress(line) for line in _scores(group, credit)], credit), group, credit)
 
 
 def _process(group: Group, credit: Credit) -> list[list[float]]:
-    steps = process_grpo([each.scores for each in group.trajectories], scale=credit.scale)
+    steps = process_grpo(_scores(group, credit), scale=credit.scale)
     known = [
         line if any(score is not None for score in each.scores) else [None] * len(line)
         for line, each in zip(steps, group.trajectories, strict=True)
     ]
     return _mixed(_centred(known, credit), group, credit)
+
+
+def _scores(group: Group, credit: Credit) -> list[Sequence[float | None]]:
+    return [carried(each.scores) if credit.carry else each.scores for each in group.trajectories]
 
 
 def _centred(steps: Sequence[Sequence[float | None]], credit: Credit) -> list[list[float]]:

@@ -36,6 +36,10 @@ class CreditOptions:
     negative_weight: Annotated[
         float, option("--negative-weight", "Of the answer's part where it is below 0 (0: wrong answers teach nothing).", _CREDIT)
     ] = 1.0
+    carry: Annotated[
+        bool,
+        option("--carry/--no-carry", "Of process and progress: behind a wrong step no score is higher.", _CREDIT),
+    ] = True
     step_baseline: Annotated[
         bool,
         option("--step-baseline/--no-step-baseline", "Of process and progress: less the group's mean at the same step.", _CREDIT),
@@ -52,6 +56,7 @@ class CreditOptions:
             self.credit,  # type: ignore[arg-type]  # `Credit` says what is wrong with it
             process_weight=self.process_weight,
             outcome_weight=self.outcome_weight,
+            carry=self.carry,
             baseline=self.step_baseline,
             negative_weight=self.negative_weight,
             scale=self.scale_rewards,
