@@ -1,6 +1,6 @@
 """What learning from rewards brings on the built-in task: `python benchmarks/reinforcement.py --work DIR --methods grpo process`.
 
-Every method starts from the built-in policy, with every seed, and is measured on questions that nobody learnt from or chose by:
+Every method starts from the built-in policy, with every seed (`format` imitates written solutions that reason), and is measured on questions that nobody learnt from or chose by:
 greedily, and by samples at temperature 1. Differences are paired, with 95 % intervals over questions and seeds. `--hacking` shows
 what summed scores of a weak process reward model do, and that the guard ends it, against credit that does not pay for steps.
 Runs that are there already are read again.
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.pipelines.rl.config import Dpo, Grpo, Play, Rft, RLConfig
+from openr_data.pipelines.builtin_solutions import write_solutions
+from openr_data.pipelines.rl.config import Dpo, Grpo, Play, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.measuring import Measured, accuracy, measure, paired_gain
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.prepared import Asked, Listeners
@@ -34,6 +35,7 @@ from openr_data.rl.ppo import Ppo
 from openr_data.types import Sampling
 
 FRESH = 4242
+LENGTH = 400
 Rights = Sequence[float | None]
 METHODS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "grpo": lambda o: Grpo(Credit("outcome"), o.questions, o.group),
@@ -43,6 +45,7 @@ METHODS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
     "ppo": lambda o: Play(Ppo(), o.questions * 2, o.group // 2),
     "rft": lambda o: Rft(2, o.questions * o.updates // 8, o.group, 4),
     "dpo": lambda o: Dpo((o.labels,)),
+    "format": lambda o: Sft((str(o.work / "reasoned.jsonl"),), epochs=1.0),
 }
 
 
@@ -73,15 +76,17 @@ def _options() -> argparse.Namespace:
 def _config(o: argparse.Namespace, teaching: Any, seed: int, learn: LearnConfig | None = None) -> RLConfig:
     count = o.questions * o.updates
     passes = 2 if isinstance(teaching, Play) else 1
-    usual = LearnConfig(PolicyLoss(), o.rate, length=256, epochs=passes, minibatches=passes)
+    usual = LearnConfig(PolicyLoss(), o.rate, length=LENGTH, epochs=passes, minibatches=passes)
+    if isinstance(teaching, Sft):
+        usual = LearnConfig(rate=1e-2, optimizer="muon", length=LENGTH)
     asked = ProblemSource("builtin", count=count, difficulty=o.difficulty, seed=seed, split="train")
     return RLConfig(
-        source=None if isinstance(teaching, Dpo) else asked,
+        source=None if isinstance(teaching, Dpo | Sft) else asked,
         held_out=ProblemSource("builtin", count=200, difficulty=o.difficulty, seed=seed),
         engine=EngineSpec("builtin"),
         teaching=teaching,
         prm=o.prm,
-        updates=0 if isinstance(teaching, Dpo) else o.updates,
+        updates=0 if isinstance(teaching, Dpo | Sft) else o.updates,
         seed=seed,
         learn=learn or usual,
     )
@@ -90,13 +95,17 @@ def _config(o: argparse.Namespace, teaching: Any, seed: int, learn: LearnConfig 
 def _run(o: argparse.Namespace, config: RLConfig, out: Path) -> Result:
     scorer = ScorerSpec(o.prm) if config.needs_scores else None
     asked = Asked(
-        config, Sampling(1.0, 256, config.seed), out, prm=scorer, threads=o.threads, resume=(out / "rl_run.json").exists()
+        config, Sampling(1.0, LENGTH, config.seed), out, prm=scorer, threads=o.threads, resume=(out / "rl_run.json").exists()
     )
     print(out, file=sys.stderr)
     return train_policy(asked, Listeners(on_evaluation=lambda found: print(found.update, found.accuracy, file=sys.stderr)))
 
 
 def _method(o: argparse.Namespace, name: str) -> dict[str, Any]:
+    rows = o.work / "reasoned.jsonl"
+    if name == "format" and not rows.exists():
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        write_solutions(rows, 19200, o.difficulty, style="reasoned", split="train", seed=0)
     results = {seed: _run(o, _config(o, METHODS[name](o), seed), o.work / f"{name}-{seed}") for seed in o.seeds}
     before = _measured(o, EngineSpec("builtin"))
     after = [_measured(o, EngineSpec("transformers", str(o.work / f"{name}-{seed}"))) for seed in o.seeds]
@@ -112,7 +121,7 @@ def _method(o: argparse.Namespace, name: str) -> dict[str, Any]:
 
 def _measured(o: argparse.Namespace, spec: EngineSpec) -> Measured:
     problems = list(usable_problems(ProblemSource("builtin", count=o.fresh, difficulty=o.difficulty, seed=FRESH)))
-    return asyncio.run(measure(spec, EngineLimits(), problems, grader="math", max_tokens=256, samples=4, seed=FRESH))
+    return asyncio.run(measure(spec, EngineLimits(), problems, grader="math", max_tokens=LENGTH, samples=4, seed=FRESH))
 
 
 def _difference(before: Rights, after: Sequence[Rights]) -> dict[str, Any]:
@@ -132,7 +141,7 @@ def _hacking(o: argparse.Namespace) -> list[dict[str, Any]]:
     for kind in ("sum", "process", "min"):
         for seed in o.seeds:
             teaching = Grpo(Credit(kind, outcome_weight=0.0), o.questions, o.group)
-            learn = LearnConfig(rate=o.rate, schedule="constant", length=256)
+            learn = LearnConfig(rate=o.rate, schedule="constant", length=LENGTH)
             out = o.work / f"hacking-{kind}-{seed}"
             result = _run(o, _config(o, teaching, seed, learn), out)
             told = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
