@@ -1,9 +1,9 @@
 """What learning from rewards brings on the built-in task: `python benchmarks/reinforcement.py --work DIR --methods grpo process`.
 
-Every method starts from the built-in policy, with every seed (`format` imitates written solutions that reason), and is measured on questions that nobody learnt from or chose by:
-greedily, and by samples at temperature 1. Differences are paired, with 95 % intervals over questions and seeds. `--hacking` shows
-what summed scores of a weak process reward model do, and that the guard ends it, against credit that does not pay for steps.
-Runs that are there already are read again.
+Every method starts from the built-in policy, with every seed, and is measured on questions that nobody learnt from or chose by:
+greedily, and by samples at temperature 1. `format` imitates written solutions that reason. Differences are paired, with 95 %
+intervals over questions and seeds. `--hacking` shows what summed scores of a weak process reward model do, and that the guard
+ends it, against credit that does not pay for steps. Runs that are there already are read again.
 """
 
 from __future__ import annotations
