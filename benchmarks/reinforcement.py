@@ -1,9 +1,10 @@
 """What learning from rewards brings on the built-in task: `python benchmarks/reinforcement.py --work DIR --methods grpo process`.
 
-Every method starts from the built-in policy, with every seed, and is measured on questions that nobody learnt from or chose by:
-greedily, and by samples at temperature 1. `format` imitates written solutions that reason. Differences are paired, with 95 %
-intervals over questions and seeds. `--hacking` shows what summed scores of a weak process reward model do, and that the guard
-ends it, against credit that does not pay for steps. Runs that are there already are read again.
+Every method starts from the built-in policy, with every seed; the policy after the last update is measured on questions that
+nobody learnt from or chose by, greedily, and by samples at temperature 1. `format` imitates written solutions that reason.
+Differences are paired, with 95 % intervals over questions and seeds. `--hacking` shows what summed scores of a weak process
+reward model do, and that the guard ends it, against credit that does not pay for steps. Runs that are there already are read
+again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from openr_data.pipelines.rl.config import Dpo, Grpo, Play, Rft, RLConfig, Sft
 from openr_data.pipelines.rl.measuring import Measured, accuracy, measure, paired_gain
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.prepared import Asked, Listeners
+from openr_data.pipelines.rl.state import checkpoint
 from openr_data.pipelines.rl.training import train_policy
 from openr_data.prm.score.base import ScorerSpec
 from openr_data.problems import ProblemSource, usable_problems
@@ -108,12 +110,14 @@ def _method(o: argparse.Namespace, name: str) -> dict[str, Any]:
         write_solutions(rows, 19200, o.difficulty, style="reasoned", split="train", seed=0)
     results = {seed: _run(o, _config(o, METHODS[name](o), seed), o.work / f"{name}-{seed}") for seed in o.seeds}
     before = _measured(o, EngineSpec("builtin"))
-    after = [_measured(o, EngineSpec("transformers", str(o.work / f"{name}-{seed}"))) for seed in o.seeds]
+    lasts = [checkpoint(o.work / f"{name}-{seed}", each.updates) for seed, each in results.items()]
+    after = [_measured(o, EngineSpec("transformers", str(last))) for last in lasts]
     return {
         "method": name,
         "tokens": sum(each.tokens for each in results.values()) / len(results),
         "seconds": sum(each.seconds for each in results.values()) / len(results),
         "stopped": [each.stopped for each in results.values()],
+        "best": [each.best_update for each in results.values()],
         "greedy": _difference(before.greedy, [each.greedy for each in after]),
         "sampled": _difference(before.sampled, [each.sampled for each in after]),
     }
