@@ -73,6 +73,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
         if self._leads:
             write_metrics(self._out, self.state)
             keep(checkpoint(self._out, result.best_update), self._out)
+            shutil.rmtree(self._scratch, ignore_errors=True)
             finish(self._out, result.plain())
         return result
 
