@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.errors import Interrupted
+from openr_data.errors import EngineError, Interrupted
 from openr_data.models.files import BUILTIN
 from openr_data.pipelines.rl.config import Grpo, RLConfig
 from openr_data.pipelines.rl.outcome import Result
@@ -110,6 +110,29 @@ def test_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     for name, mine in weights(tmp_path / "whole" / LAST).items():
         assert torch.equal(mine, weights(tmp_path / "cut" / LAST)[name]), name
     assert [each["loss"] for each in metrics(tmp_path / "whole")] == [each["loss"] for each in metrics(tmp_path / "cut")]
+
+
+def test_several_passes_and_steps_of_an_update(tmp_path: Path) -> None:
+    """Two passes of two parts: four steps of the optimiser, and still one lesson and one line of measurements an update."""
+    learn = LearnConfig(rate=1e-3, temperature=1.2, length=80, epochs=2, minibatches=2)
+    assert run(tmp_path / "run", config(scale=SCALE, learn=learn)).updates == 4
+    told = metrics(tmp_path / "run")
+    assert [each["update"] for each in told] == [1, 2, 3, 4]
+    assert [each["rate"] for each in told] == pytest.approx([learn.rate_at(update, 4) for update in range(4)])
+    assert max(each["clipped"] for each in told) > 0
+    state = json.loads((tmp_path / "run" / LAST / "trainer" / "trainer_state.json").read_text())
+    assert state["global_step"] == 16
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    def broken(done: int, *_: Any) -> None:
+        if done == 2:
+            raise FloatingPointError("loss")
+
+    with pytest.raises(EngineError, match="the loss is no number any more: try a lower --rate"):
+        run(tmp_path / "run", config(scale=SCALE), listeners=Listeners(on_update=broken))
+    assert sorted(each.name for each in (tmp_path / "run/.checkpoints").glob("0*")) == ["000000", "000001"]
+    assert run(tmp_path / "run", config(scale=SCALE), resume=True).updates == 4
 
 
 def test_adapters_are_added_to_the_policy(tmp_path: Path) -> None:
