@@ -45,10 +45,10 @@ def save_policy(
     `dtype` is that of the saved weights (`None`: as they are), `weights` what is saved instead of the model's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = model.state_dict() if weights is None else weights
-    weights = weights if dtype is None else {name: each.to(dtype) for name, each in weights.items()}
+    found: Mapping[str, Tensor] = model.state_dict() if weights is None else weights
+    saved = found if dtype is None else {name: each.to(dtype) for name, each in found.items()}
     with without_bars():
-        model.save_pretrained(folder, state_dict=weights)
+        model.save_pretrained(folder, state_dict=saved)
     for path in base.iterdir():
         if path.is_file() and path.suffix not in _WEIGHTS and path.name not in _OTHERS:
             shutil.copyfile(path, folder / path.name)

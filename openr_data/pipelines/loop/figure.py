@@ -14,10 +14,10 @@ FIGURE = "rounds.png"
 
 def figure_of(found: Sequence[RoundManifest]) -> Figure:
     """Raises `ValueError` without a round."""
+    if not found:
+        raise ValueError("a figure of rounds needs at least one")
     points = [RoundPoint(_share(each.greedy_after), _share(each.sampled_after), each.auroc, dict(each.tokens)) for each in found]
-    before = found[0] if found else None
-    start = (_share(before.greedy_before), _share(before.sampled_before)) if before else ((0.0, None, None),) * 2
-    return rounds(start, points)
+    return rounds((_share(found[0].greedy_before), _share(found[0].sampled_before)), points)
 
 
 def _share(found: Interval) -> Share:

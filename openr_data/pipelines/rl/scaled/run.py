@@ -98,7 +98,8 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
             if each.grad is not None and not torch.isfinite(each.grad).all():
                 raise FloatingPointError("gradient")
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        logs: dict[str, float] = more["logs"]
         if "grad_norm" not in logs:  # the summary at the end
             return
         for name, value in _told(logs).items():
