@@ -13,6 +13,7 @@ from openr_data.errors import RunDirError, UsageError
 from openr_data.labelers import LabelConfig
 from openr_data.models.files import BUILTIN, model_digest
 from openr_data.pipelines.loop.config import LoopConfig
+from openr_data.pipelines.loop.figure import figure_of
 from openr_data.pipelines.loop.manifest import RoundManifest
 from openr_data.pipelines.loop.rounds import LoopListeners, run_loop
 from openr_data.pipelines.rl.config import Grpo
@@ -70,6 +71,7 @@ def test_every_round_hands_its_policy_to_the_next(whole: tuple[Path, list[RoundM
         assert all(tokens > 0 for tokens in each.tokens.values())
         assert 0 <= each.sampled_after.value <= 1
     assert RoundManifest.load(out / "round-2") == found[1]
+    assert (out / "rounds.png").read_bytes() == figure_of(found).png != figure_of(found[:1]).png
 
 
 @pytest.mark.parametrize("stage", ["labels", "process reward model", "policy", "measuring"])
