@@ -45,6 +45,7 @@ def train_policy(asked: Asked, listeners: Listeners = QUIET) -> Result:
     if asked.config.scale:
         check_extra()
         share = processes()
+    listeners = listeners if share[0] == 0 else QUIET  # the first process speaks
     prepared = prepare(asked, listeners.warn, share)
     if share[0] == 0:
         begin(asked.out, prepared.record, resume=asked.resume)
