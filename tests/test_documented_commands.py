@@ -35,7 +35,7 @@ def parts(line: str) -> tuple[Any, list[str]]:
     return command, words
 
 
-EVERY = [(page, line) for page in PAGES for line in lines(page)]
+EVERY = [(page, line) for page in PAGES if (ROOT / page).is_file() for line in lines(page)]
 
 
 @pytest.mark.parametrize(("page", "line"), EVERY)
