@@ -144,7 +144,7 @@ def _hacking(o: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for kind in ("sum", "process", "min"):
         for seed in o.seeds:
-            teaching = Grpo(Credit(kind, outcome_weight=0.0), o.questions, o.group)
+            teaching = Grpo(Credit(kind, outcome_weight=0.0, carry=False, baseline=False), o.questions, o.group)
             learn = LearnConfig(rate=o.rate, schedule="constant", length=LENGTH)
             out = o.work / f"hacking-{kind}-{seed}"
             result = _run(o, _config(o, teaching, seed, learn), out)

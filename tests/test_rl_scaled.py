@@ -12,12 +12,13 @@ import pytest
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import UsageError
+from openr_data.models.processes import processes
 from openr_data.pipelines.rl.config import Grpo, RLConfig, Sft
 from openr_data.pipelines.rl.lesson import Lesson
 from openr_data.pipelines.rl.prepared import Asked, prepare
 from openr_data.pipelines.rl.scaled import extra
 from openr_data.pipelines.rl.scaled.config import Scale
-from openr_data.pipelines.rl.training import processes, train_policy
+from openr_data.pipelines.rl.training import train_policy
 from openr_data.problems import ProblemSource
 from openr_data.rl.learner import LearnConfig
 from openr_data.rl.losses import PolicyLoss

@@ -121,8 +121,9 @@ def carry_out(asked: Asked, *, as_json: bool) -> None:
     """The run, watched, and what came of it."""
     from openr_data.cli.rl.progress import watching
     from openr_data.cli.rl.report import show_result, warn_of
+    from openr_data.models.processes import processes
     from openr_data.pipelines.rl.prepared import Listeners
-    from openr_data.pipelines.rl.training import processes, train_policy
+    from openr_data.pipelines.rl.training import train_policy
 
     warn_of(asked.config)
     with watching() as (on_update, on_evaluation):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from openr_data.errors import OpenRDataError
+from openr_data.models.processes import processes
 from openr_data.pipelines.prm.collecting import REJECTS, Collected, DataReport, check, collect
 from openr_data.pipelines.prm.config import PRMRunConfig
 from openr_data.pipelines.prm.contamination import Guard
@@ -141,7 +141,7 @@ def train_prm(
 
 def is_first() -> bool:
     """Whether this process is the only one of the run, or the one that reads, writes and reports."""
-    return os.environ.get("RANK", "0") == "0"
+    return processes()[0] == 0
 
 
 def _withdraw(out: Path, *names: str, made: bool) -> None:
@@ -169,7 +169,7 @@ def _follow(config: PRMRunConfig, out: Path, *, resume: bool) -> TrainResult:
 
 def _meet(config: PRMRunConfig) -> None:
     """Waits until every process of a distributed run is here; alone, nobody is waited for."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if processes()[1] < 2:
         return
     from accelerate import PartialState
 

@@ -177,10 +177,5 @@ class RLConfig:
             return self.teaching.credit.scores
         return isinstance(self.teaching, Play) and self.teaching.ppo.rewards.scores
 
-    @property
-    def in_bf16(self) -> bool:
-        """Whether TRL computes in bfloat16."""
-        return self.scale is not None and self.scale.precision == "bf16"
-
     def plain(self) -> dict[str, Any]:
         return dict(plain_config(self))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from openr_data.pipelines.rl.measuring import accuracy, paired_gain
-from openr_data.pipelines.rl.state import State
+from openr_data.pipelines.rl.record import finish
+from openr_data.pipelines.rl.state import State, checkpoint, keep, write_metrics
 from openr_data.prm.intervals import Interval
 
 
@@ -36,6 +38,15 @@ class Result:
     def read(cls, body: Mapping[str, Any]) -> Result:
         intervals = {name: Interval(**body[name]) for name in ("before", "best", "last", "gain")}
         return cls(**{**body, **intervals})
+
+
+def concluded(out: Path, state: State, seed: int) -> Result:
+    """The best model into the directory of the run, and what became of it beside it."""
+    write_metrics(out, state)  # a kill may have come between them and their checkpoint
+    result = ended(state, seed)
+    keep(checkpoint(out, result.best_update), out)
+    finish(out, result.plain())
+    return result
 
 
 def ended(state: State, seed: int) -> Result:

@@ -11,6 +11,7 @@ from typing import Any
 from openr_data.engines import EngineLimits
 from openr_data.engines.local import open_local, render_only
 from openr_data.engines.local_files import model_folder
+from openr_data.errors import Interrupted
 from openr_data.graders import GRADERS, GradingPolicy
 from openr_data.models.files import model_digest
 from openr_data.pipelines.rl.config import Grpo, Play, Rft, RLConfig, Sft
@@ -28,6 +29,13 @@ from openr_data.prm.score.scorer import ModelScorer
 from openr_data.prm.score.step_scorer import BatchingStepScorer
 from openr_data.problems import ProblemSource, input_hash
 from openr_data.types import Sampling
+
+STOPPING = "stopping: this update is finished first; press Ctrl-C again to stop at once"
+
+
+def stopped_after(done: int, updates: int) -> Interrupted:
+    """What a run raises that was asked to stop, once its checkpoint is written."""
+    return Interrupted(f"stopped after {done} of {updates} updates; --resume continues")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,6 @@ class Prepared:
     folder: Path
     scorer: ModelScorer | None
     share: tuple[int, int] = (0, 1)
-
-    @property
-    def processes(self) -> int:
-        return self.share[1]
 
     @property
     def config(self) -> RLConfig:

@@ -13,24 +13,20 @@ from typing import Any
 
 import torch
 
-from openr_data.errors import Interrupted
 from openr_data.models.devices import choose_device, cpu_count
 from openr_data.pipelines.rl.config import Dpo, Play, RLConfig
 from openr_data.pipelines.rl.lesson import Lesson
 from openr_data.pipelines.rl.measuring import held_out, measured
-from openr_data.pipelines.rl.outcome import Result, ended
-from openr_data.pipelines.rl.prepared import Listeners, Prepared
-from openr_data.pipelines.rl.record import finish
+from openr_data.pipelines.rl.outcome import Result, concluded
+from openr_data.pipelines.rl.prepared import STOPPING, Listeners, Prepared, stopped_after
 from openr_data.pipelines.rl.rollouts import Rollouts
-from openr_data.pipelines.rl.state import OPTIMIZER, State, Writer, checkpoint, keep, load_state, newest, write_metrics
+from openr_data.pipelines.rl.state import OPTIMIZER, State, Writer, load_state, newest, write_metrics
 from openr_data.pipelines.runner import interruptible
 from openr_data.rl.guards import reason_to_stop
 from openr_data.rl.learner import Learner
 from openr_data.rl.models import load_policy, save_policy
 from openr_data.rl.pair_learner import PairLearner
 from openr_data.rl.ppo import ActorCritic
-
-STOPPING = "stopping: this update is finished first; press Ctrl-C again to stop at once"
 
 
 class ReferenceRun:
@@ -71,7 +67,7 @@ class ReferenceRun:
                 if stop.is_set() and self.state.updates < self._updates:
                     if self._saved != self.state.updates:
                         self._save()
-                    raise Interrupted(f"stopped after {self.state.updates} of {self._updates} updates; --resume continues")
+                    raise stopped_after(self.state.updates, self._updates)
 
     async def _update(self, rollouts: Rollouts) -> None:
         began, number = time.monotonic(), self.state.updates
@@ -130,11 +126,7 @@ class ReferenceRun:
 
     def finish(self) -> Result:
         """The best model into the directory, and what became of it beside it."""
-        write_metrics(self.asked.out, self.state)  # a kill may have come between them and their checkpoint
-        result = ended(self.state, self.config.seed)
-        keep(checkpoint(self.asked.out, result.best_update), self.asked.out)
-        finish(self.asked.out, result.plain())
-        return result
+        return concluded(self.asked.out, self.state, self.config.seed)
 
 
 def _learner(config: RLConfig, model: Any, folder: Path) -> Learner:

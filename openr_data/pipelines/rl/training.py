@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import nullcontext
 from typing import Protocol
 
 import torch
 
 from openr_data.errors import EngineError, Interrupted
+from openr_data.models.processes import processes
 from openr_data.models.trackers import check_trackers
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.prepared import Asked, Listeners, Prepared, prepare
@@ -52,11 +52,6 @@ def train_policy(asked: Asked, listeners: Listeners = QUIET) -> Result:
     with DirectoryLock(asked.out) if share[0] == 0 else nullcontext():  # the first process has the directory
         done = finished(asked.out)
         return Result.read(done) if done is not None else _carried_out(prepared, listeners)
-
-
-def processes() -> tuple[int, int]:
-    """Which process this is, of how many that `accelerate launch` or `torchrun` began."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _carried_out(prepared: Prepared, listeners: Listeners) -> Result:

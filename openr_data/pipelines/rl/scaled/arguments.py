@@ -14,9 +14,9 @@ from openr_data.pipelines.rl.config import Grpo, RLConfig
 from openr_data.pipelines.rl.scaled.config import Scale
 
 
-def arguments(config: RLConfig, out: Path, world: int, *, on_cpu: bool) -> GRPOConfig:
-    """Raises `UsageError` for a number of solutions that the devices cannot share."""
-    learn, scale = config.learn, config.scale or Scale()
+def arguments(config: RLConfig, teaching: Grpo, scale: Scale, out: Path, world: int, *, on_cpu: bool) -> GRPOConfig:
+    """`teaching` and `scale` are those of `config`. Raises `UsageError` for solutions that the devices cannot share."""
+    learn = config.learn
     return GRPOConfig(
         output_dir=str(out),
         max_steps=config.updates * learn.steps,
@@ -32,7 +32,7 @@ def arguments(config: RLConfig, out: Path, world: int, *, on_cpu: bool) -> GRPOC
         loss_type=learn.loss.reduction,
         beta=learn.loss.beta,
         use_bias_correction_kl=learn.loss.corrected,
-        bf16=scale.precision == "bf16",
+        bf16=scale.in_bf16,
         gradient_checkpointing=scale.checkpointing,
         use_cpu=on_cpu,
         seed=config.seed,
@@ -44,43 +44,30 @@ def arguments(config: RLConfig, out: Path, world: int, *, on_cpu: bool) -> GRPOC
         disable_tqdm=True,
         remove_unused_columns=False,
         trust_remote_code=False,
-        **_shares(_grpo(config), config, scale, world),
+        **_shares(teaching, learn.minibatches, scale, world),
     )
 
 
-def adapter(config: RLConfig) -> LoraConfig | None:
+def adapter(scale: Scale) -> LoraConfig | None:
     """Low-rank weights (LoRA, arXiv 2106.09685) on every linear layer but the head."""
-    scale = config.scale or Scale()
     if not scale.lora:
         return None
     alpha = scale.alpha or 2 * scale.lora
     return LoraConfig(r=scale.lora, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def asked_per_update(config: RLConfig) -> int:
-    """Questions."""
-    return _grpo(config).questions
-
-
-def _grpo(config: RLConfig) -> Grpo:
-    if not isinstance(config.teaching, Grpo):
-        raise UsageError("--trainer trl learns by GRPO alone")
-    return config.teaching
-
-
-def _shares(teaching: Grpo, config: RLConfig, scale: Scale, world: int) -> Mapping[str, Any]:
+def _shares(teaching: Grpo, minibatches: int, scale: Scale, world: int) -> Mapping[str, Any]:
     """How the solutions of an update are dealt out: to devices, passes and steps of the optimiser."""
     if teaching.questions % world:
         raise UsageError(f"{world} processes cannot share {teaching.questions} --questions: ask a multiple of {world}")
     passes = scale.passes(teaching.questions // world * teaching.group)
-    if passes % config.learn.minibatches:
+    if passes % minibatches:
         raise UsageError(
-            f"{passes} forward passes of an update cannot be cut into {config.learn.minibatches} --minibatches: "
-            "choose another --device-batch"
+            f"{passes} forward passes of an update cannot be cut into {minibatches} --minibatches: choose another --device-batch"
         )
     return {
         "per_device_train_batch_size": scale.device_batch,
         "steps_per_generation": passes,
-        "gradient_accumulation_steps": passes // config.learn.minibatches,
+        "gradient_accumulation_steps": passes // minibatches,
         "num_generations": teaching.group,
     }

@@ -30,6 +30,11 @@ class Scale:
         if self.precision not in PRECISIONS:
             raise UsageError(f"there is no precision '{self.precision}'; choose one of: {', '.join(PRECISIONS)}")
 
+    @property
+    def in_bf16(self) -> bool:
+        """Whether the model computes in bfloat16."""
+        return self.precision == "bf16"
+
     def passes(self, solutions: int) -> int:
         """How many forward passes one device makes of `solutions`. Raises `UsageError` where that is no whole number."""
         if solutions % self.device_batch:

@@ -13,33 +13,33 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import AutoTokenizer, PrinterCallback, TrainerCallback
 
-from openr_data.errors import EngineError, Interrupted
+from openr_data.errors import EngineError
 from openr_data.models.devices import choose_device
 from openr_data.models.weights import without_bars
+from openr_data.pipelines.rl.config import Grpo
 from openr_data.pipelines.rl.lesson import Lesson
 from openr_data.pipelines.rl.measuring import held_out, measured
-from openr_data.pipelines.rl.outcome import Result, ended
-from openr_data.pipelines.rl.prepared import Listeners, Prepared
-from openr_data.pipelines.rl.record import finish
+from openr_data.pipelines.rl.outcome import Result, concluded, ended
+from openr_data.pipelines.rl.prepared import STOPPING, Listeners, Prepared, stopped_after
 from openr_data.pipelines.rl.rollouts import Rollouts
-from openr_data.pipelines.rl.scaled.arguments import adapter, arguments, asked_per_update
+from openr_data.pipelines.rl.scaled.arguments import adapter, arguments
+from openr_data.pipelines.rl.scaled.config import Scale
 from openr_data.pipelines.rl.scaled.signals import Stop
 from openr_data.pipelines.rl.scaled.weights import full_weights, plain_model
-from openr_data.pipelines.rl.state import WORK, State, Writer, checkpoint, keep, load_state, newest, write_metrics
+from openr_data.pipelines.rl.state import WORK, State, Writer, load_state, newest, write_metrics
 from openr_data.rl.batches import Sample
 from openr_data.rl.guards import reason_to_stop
 from openr_data.rl.models import load_policy, save_policy
 from openr_data.rl.step_trainer import StepGRPOTrainer
 
 _TRAINER, _SCRATCH = "trainer", "trl"
-STOPPING = "stopping: this update is finished first; press Ctrl-C again to stop at once"
 
 
 class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not typed for us
@@ -48,7 +48,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
     def __init__(self, prepared: Prepared, listeners: Listeners) -> None:
         self._prepared, self._listeners, self._config = prepared, listeners, prepared.config
         self._out, self._scratch = prepared.asked.out, prepared.asked.out / WORK / _SCRATCH
-        self._trainer = self._built()
+        self._trainer = self._built(cast(Grpo, self._config.teaching), self._config.scale or Scale())  # `checked` saw to both
         with self._trainer.args.main_process_first():  # which tidies up
             self._last = newest(self._out)
         self.state = load_state(self._last) if self._last else State()
@@ -65,17 +65,14 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
             finally:
                 runner.run(stack.aclose())
         if self.state.updates < self._config.updates and not self.state.stopped:
-            raise Interrupted(f"stopped after {self.state.updates} of {self._config.updates} updates; --resume continues")
+            raise stopped_after(self.state.updates, self._config.updates)
 
     def finish(self) -> Result:
         """The best model into the directory, and what became of it beside it."""
-        result = ended(self.state, self._config.seed)
-        if self._leads:
-            write_metrics(self._out, self.state)
-            keep(checkpoint(self._out, result.best_update), self._out)
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            finish(self._out, result.plain())
-        return result
+        if not self._leads:
+            return ended(self.state, self._config.seed)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return concluded(self._out, self.state, self._config.seed)
 
     # What TRL asks for.
 
@@ -94,9 +91,9 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
     # What TRL tells, as callbacks of transformers' Trainer: of a step, its log; then a checkpoint, where one was asked for.
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        for each in self._trainer.model.parameters():
-            if each.grad is not None and not torch.isfinite(each.grad).all():
-                raise FloatingPointError("gradient")
+        finite = [torch.isfinite(each.grad).all() for each in self._trainer.model.parameters() if each.grad is not None]
+        if finite and not torch.stack(finite).all():  # one wait for the device, however many weights there are
+            raise FloatingPointError("gradient")
 
     def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         logs: dict[str, float] = more["logs"]
@@ -115,14 +112,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
             control.should_training_stop = last or stop
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        weights = full_weights(self._trainer)
-        self._trainer.accelerator.wait_for_everyone()
-        if self._leads:
-            with Writer(self._out, self.state) as folder:
-                (self._scratch / f"checkpoint-{state.global_step}").rename(folder / _TRAINER)
-                self._save_policy(folder, weights)
-            write_metrics(self._out, self.state)
-        self._trainer.accelerator.wait_for_everyone()
+        self._save(self._scratch / f"checkpoint-{state.global_step}")
 
     # Parts of these.
 
@@ -130,17 +120,17 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
     def _leads(self) -> bool:
         return bool(self._trainer.accelerator.is_main_process)
 
-    def _built(self) -> StepGRPOTrainer:
+    def _built(self, teaching: Grpo, scale: Scale) -> StepGRPOTrainer:
         config, folder = self._config, self._prepared.folder
         device = choose_device(self._prepared.asked.limits.device)
-        lora = adapter(config)
-        model = load_policy(folder, torch.device("cpu"), torch.bfloat16 if lora and config.in_bf16 else torch.float32)
+        lora = adapter(scale)
+        model = load_policy(folder, torch.device("cpu"), torch.bfloat16 if lora and scale.in_bf16 else torch.float32)
         made = StepGRPOTrainer(
             self._next,
             self._factor,
             model=model,
-            args=arguments(config, self._scratch, self._prepared.processes, on_cpu=device.type == "cpu"),
-            train_dataset=Dataset.from_dict({"prompt": [""] * config.updates * asked_per_update(config)}),
+            args=arguments(config, teaching, scale, self._scratch, self._prepared.share[1], on_cpu=device.type == "cpu"),
+            train_dataset=Dataset.from_dict({"prompt": [""] * config.updates * teaching.questions}),
             processing_class=AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
             callbacks=[self],
             peft_config=lora,
@@ -151,7 +141,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
     def _train(self) -> None:
         if not self.state.evaluations:
             self._evaluate()
-            self._save_first()
+            self._save()
         if self.state.updates >= self._config.updates or self.state.stopped:
             return
         if self._leads:
@@ -189,10 +179,14 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
             self._rollouts.engine.load(full_weights(self._trainer), str(self.state.updates))
             self._loaded = self.state.updates
 
-    def _save_first(self) -> None:
+    def _save(self, kept: Path | None = None) -> None:
+        """A checkpoint, with what TRL wrote to `kept`: nothing, before the first update."""
         weights = full_weights(self._trainer)
+        self._trainer.accelerator.wait_for_everyone()
         if self._leads:
             with Writer(self._out, self.state) as folder:
+                if kept:
+                    kept.rename(folder / _TRAINER)
                 self._save_policy(folder, weights)
             write_metrics(self._out, self.state)
         self._trainer.accelerator.wait_for_everyone()

@@ -31,7 +31,7 @@ class GroupTeacher:
         return ""
 
     async def lesson(self, past: Past, rollouts: Rollouts, /) -> Lesson:
-        groups, level = await _sampled(self, past, rollouts)
+        groups, level = await _sampled(self, past, rollouts, self.share)
         samples = [each for group in groups for each in _samples(group, self.config.credit)]
         if not samples:
             raise EngineError("no sample of an update could be had and rewarded, so there is nothing to learn from")
@@ -47,7 +47,6 @@ class PlayTeacher:
     questions: Questions
     updates: int
     seed: int
-    share: tuple[int, int] = (0, 1)
 
     @property
     def content(self) -> str:
@@ -61,13 +60,15 @@ class PlayTeacher:
         return Lesson((), groups, tokens, level=level)
 
 
-async def _sampled(teacher: GroupTeacher | PlayTeacher, past: Past, rollouts: Rollouts) -> tuple[list[Group], int]:
+async def _sampled(
+    teacher: GroupTeacher | PlayTeacher, past: Past, rollouts: Rollouts, share: tuple[int, int] = (0, 1)
+) -> tuple[list[Group], int]:
     """Solutions of the update's questions, and the level that these are of."""
     config, questions = teacher.config, teacher.questions
     levels = [(each["level"], each["right"] or 0.0) for each in past]
     level = next_level(levels, len(questions.levels), config.curriculum) if config.curriculum else ALL
     asked = sum(each["level"] == level for each in past)
-    which, parts = teacher.share
+    which, parts = share
     problems = questions.of_update(asked, config.questions, teacher.seed, level)[which::parts]
     return await rollouts.groups(problems, config.group, Random(f"{teacher.seed}/{len(past)}").getrandbits(31)), level
 
