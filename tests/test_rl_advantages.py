@@ -159,20 +159,25 @@ def test_progress_by_hand() -> None:
 
 
 def test_a_baseline_by_hand() -> None:
-    """Means .7 (of three) and -.2 (of two)."""
+    """The others' means are .65, .65 and .8 at the first step, and .1 and -.5 at the second."""
     found = centred([[0.8, -0.5], [0.8, 0.1], [0.5]])
-    assert [each for line in found for each in line] == pytest.approx([0.1, -0.3, 0.1, 0.3, -0.2])
-    assert centred([[None, 1.0], [0.5, 0.0]]) == [[0.0, 0.5], [0.0, -0.5]]
+    assert [each for line in found for each in line] == pytest.approx([0.15, -0.6, 0.15, 0.6, -0.3])
+    assert centred([[None, 1.0], [0.5, 0.0]]) == [[0.0, 1.0], [0.5, -1.0]]
     assert centred([]) == []
 
 
+def test_a_step_that_only_one_solution_has_keeps_its_blame() -> None:
+    assert centred([progress([0.75, 0.75, 0.25]), progress([0.75])]) == [[0.0, 0.0, -0.5], [0.0]]
+
+
 def test_progress_prefers_no_number_of_steps_and_no_place() -> None:
-    """Equal scores teach nothing, however many steps; over the solutions with a step, the advantages add up to nothing."""
+    """Equal scores teach nothing, however many steps; over solutions that share a step, the advantages add up to nothing."""
     assert centred([progress([0.75] * 9), progress([0.75] * 2)]) == [[0.0] * 9, [0.0] * 2]
     draw = Random(5)
     found = centred([progress([draw.random() for _ in range(draw.randint(1, 6))]) for _ in range(5)])
     for place in range(6):
-        assert sum(line[place] for line in found if place < len(line)) == pytest.approx(0, abs=1e-12)
+        there = [line[place] for line in found if place < len(line)]
+        assert sum(there) == pytest.approx(0, abs=1e-12) or len(there) == 1
 
 
 def test_late_errors_push_every_token_down_without_a_baseline() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from openr_data.errors import UsageError
 from openr_data.rl.guards import Guards, Signs, reason_to_stop, signs
 from openr_data.rl.trajectory import Group, Trajectory
 
@@ -67,3 +68,8 @@ def test_without_scores_or_verdicts_nothing_is_made_up() -> None:
     assert (found.right, found.score, found.lowest, found.total) == (None, None, None, None)
     with pytest.raises(ValueError, match="no solution"):
         signs([Group("q", ())])
+
+
+def test_a_window_has_updates() -> None:
+    with pytest.raises(UsageError, match="--guard-window is at least 1"):
+        Guards(window=0)

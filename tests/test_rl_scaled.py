@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.errors import UsageError
@@ -18,6 +19,7 @@ from openr_data.pipelines.rl.lesson import Lesson
 from openr_data.pipelines.rl.prepared import Asked, prepare
 from openr_data.pipelines.rl.scaled import extra
 from openr_data.pipelines.rl.scaled.config import Scale
+from openr_data.pipelines.rl.scaled.device import take_device
 from openr_data.pipelines.rl.training import train_policy
 from openr_data.problems import ProblemSource
 from openr_data.rl.learner import LearnConfig
@@ -84,9 +86,13 @@ def test_wrong_numbers_are_refused(wrong: dict[str, Any], told: str) -> None:
 
 
 def test_solutions_fill_whole_passes() -> None:
-    assert Scale(device_batch=4).passes(12) == 3
+    assert Scale(device_batch=4).passes(6, 4, 1, 2) == 3
     with pytest.raises(UsageError, match="12 solutions of an update on each device are no multiple of --device-batch 8"):
-        Scale(device_batch=8).passes(12)
+        Scale(device_batch=8).passes(6, 4, 1, 2)
+    with pytest.raises(UsageError, match="4 processes cannot share 6 --questions: ask a multiple of 4"):
+        Scale(device_batch=4).passes(6, 4, 1, 4)
+    with pytest.raises(UsageError, match="3 forward passes of an update cannot be cut into 2 --minibatches"):
+        Scale(device_batch=4).passes(6, 4, 2, 2)
 
 
 def test_processes_share_the_questions_of_an_update(tmp_path: Path) -> None:
@@ -108,3 +114,18 @@ def test_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert processes() == (1, 4)
+
+
+def test_each_process_takes_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    take_device("auto", 4)
+    take_device("cpu", 1)
+    assert taken == [3]
+    with pytest.raises(UsageError, match="a process for each of the 4 GPUs: begin with `accelerate launch`"):
+        take_device("auto", 1)
+    with pytest.raises(UsageError, match="does not take --device cuda:1"):
+        take_device("cuda:1", 4)

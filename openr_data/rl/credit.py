@@ -17,6 +17,8 @@ from openr_data.rl.advantages.spread import spread
 from openr_data.rl.trajectory import Group, Trajectory
 
 Kind = Literal["outcome", "process", "progress", "min", "sum"]
+_ROUNDING = 1e-9
+"""What differences of equal means leave: no advantage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Credit:
     divides by the standard deviation of the group. `temperature` is that of the soft minimum.
 
     `carry` reads the scores of `process` and `progress` as the least so far (`carried`): models that learnt from first errors say
-    nothing of the steps behind one. `baseline` takes the group's mean at the same step from both (`centred`). Without it the sums
+    nothing of the steps behind one. `baseline` takes the others' mean at the same step from both (`centred`). Without it the sums
     of 4.1.3 are below 0 on the whole where errors come late, and all tokens become less likely: measured, it unlearns.
 
     `negative_weight` multiplies the answer's part where it is below 0. At 0 the answers of wrong solutions teach nothing (as in
@@ -63,8 +65,8 @@ class Credit:
 
 
 def token_advantages(group: Group, credit: Credit) -> list[list[float]]:
-    """One number per generated token of each solution; 0 where nothing is known."""
-    steps = KINDS[credit.kind](group, credit)
+    """One number per generated token of each solution; 0 where nothing is known, and where all rewards are equal."""
+    steps = [[each if abs(each) > _ROUNDING else 0.0 for each in line] for line in KINDS[credit.kind](group, credit)]
     return [spread(line, each.lengths) for line, each in zip(steps, group.trajectories, strict=True)]
 
 

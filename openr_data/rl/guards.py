@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from openr_data.errors import UsageError
 from openr_data.rl.trajectory import Group, Trajectory
 
 
@@ -19,7 +20,7 @@ class Guards:
 
     `steps` and `tokens`: how many times as many steps per solution, or tokens per step. `repeats`: the share of steps that stand
     in their solution before. `gap`: by how much the share of right answers may fall while the reward of the steps rises. `kl`:
-    nats per token away from the reference model.
+    nats per token away from the reference model. Raises `UsageError`.
     """
 
     window: int = 5
@@ -28,6 +29,10 @@ class Guards:
     repeats: float = 0.3
     gap: float = 0.15
     kl: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise UsageError("--guard-window is at least 1: without updates there is nothing to compare")
 
 
 @dataclass(frozen=True, slots=True)

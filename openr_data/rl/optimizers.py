@@ -46,7 +46,8 @@ def optimizer_of(model: nn.Module, name: str, rate: float, weight_decay: float) 
     trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
     inside = _inside(model) if name == "muon" else set()
     matrices = [each for name, each in trained.items() if each.ndim == 2 and name in inside]
-    rest = [each for each in trained.values() if not any(each is matrix for matrix in matrices)]
+    taken = set(map(id, matrices))
+    rest = [each for each in trained.values() if id(each) not in taken]
     parts: list[torch.optim.Optimizer] = []
     if rest:
         groups = [{"params": rest, "part": _REST if matrices else 1.0}]

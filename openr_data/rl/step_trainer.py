@@ -1,7 +1,7 @@
 """TRL's GRPO trainer with an advantage for each token, of solutions that somebody else sampled and rewarded.
 
 One method of TRL 1.16 is overridden, `_generate_and_score_completions`: what it returns as `advantages` [solutions] is replaced
-by [solutions, tokens], which its loss takes as well. `make test-consumers` holds this to the version.
+by [solutions, tokens], which its loss takes as well. `make test-trl` holds this to the version.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class StepGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not typed
         return self.lr_scheduler
 
     def _rollout(self, prompts: Sequence[Any], _: Any) -> dict[str, Any]:
-        """A row that is not filled has one token that does not count, in no divisor either."""
+        """A row that is not filled has one token that does not count. `dapo` divides by tokens and does not see it; `grpo` and
+        `dr_grpo` divide by rows: there it counts as a solution with a loss of 0.
+        """
         found = self._lesson(len(prompts))
         self._samples = [*found, *[None] * (len(prompts) - len(found))]
         pad = [self._tokenizer.pad_token_id]

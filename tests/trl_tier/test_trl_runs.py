@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,12 @@ import pytest
 import torch
 
 from openr_data.engines import EngineLimits, EngineSpec
-from openr_data.errors import EngineError, Interrupted
+from openr_data.errors import EngineError, Interrupted, RunDirError
 from openr_data.models.files import BUILTIN
 from openr_data.pipelines.rl.config import Grpo, RLConfig
 from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.prepared import Asked, Listeners
+from openr_data.pipelines.rl.record import finished
 from openr_data.pipelines.rl.scaled.config import Scale
 from openr_data.pipelines.rl.training import train_policy
 from openr_data.prm.score.base import ScorerSpec
@@ -33,6 +37,12 @@ from openr_data.rl.models import load_policy
 from openr_data.types import Sampling
 
 pytest.importorskip("trl", reason="TRL is installed by `make test-trl` only")
+
+from peft import get_peft_model
+
+from openr_data.pipelines.rl.scaled.arguments import adapter
+from openr_data.pipelines.rl.scaled.weights import merged
+from openr_data.rl.step_trainer import StepGRPOTrainer
 
 LAST = ".checkpoints/000004"
 SCALE = Scale(device_batch=4)
@@ -124,25 +134,65 @@ def test_several_passes_and_steps_of_an_update(tmp_path: Path) -> None:
     assert state["global_step"] == 16
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    def broken(done: int, *_: Any) -> None:
-        if done == 2:
-            raise FloatingPointError("loss")
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Advantages that are none, from the second update on."""
+    known, asked = StepGRPOTrainer._advantages, count(1)
 
-    with pytest.raises(EngineError, match="the loss is no number any more: try a lower --rate"):
-        run(tmp_path / "run", config(scale=SCALE), listeners=Listeners(on_update=broken))
+    def broken(trainer: StepGRPOTrainer, ids: torch.Tensor) -> torch.Tensor:
+        return known(trainer, ids) * (1.0 if next(asked) < 2 else math.nan)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StepGRPOTrainer, "_advantages", broken)
+        with pytest.raises(EngineError, match="the loss is no number any more: try a lower --rate"):
+            run(tmp_path / "run", config(scale=SCALE))
     assert sorted(each.name for each in (tmp_path / "run/.checkpoints").glob("0*")) == ["000000", "000001"]
     assert run(tmp_path / "run", config(scale=SCALE), resume=True).updates == 4
 
 
 def test_adapters_are_added_to_the_policy(tmp_path: Path) -> None:
-    """The engine samples with them: what the trainer calls the policy and what was sampled by agree, so nothing is clipped."""
     learn = LearnConfig(rate=3e-2, temperature=1.2, length=80)
     assert run(tmp_path / "run", config(scale=Scale(device_batch=4, lora=4), learn=learn)).updates == 4
     first, last = weights(BUILTIN), weights(tmp_path / "run" / LAST)
     changed = {name for name in first if not torch.equal(first[name], last[name])}
     assert changed
     assert all("proj" in name for name in changed)
+
+
+def test_a_model_with_its_adapter_merged_says_what_both_say() -> None:
+    torch.manual_seed(0)
+    model = get_peft_model(load_policy(BUILTIN, torch.device("cpu")), adapter(Scale(lora=4)))
+    for name, each in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(each, std=0.1)
+    plain = load_policy(BUILTIN, torch.device("cpu"))
+    ids = torch.arange(1, 40)[None]
+    with torch.no_grad():
+        alone, both = plain.eval()(ids).logits, model.eval()(ids).logits
+        plain.load_state_dict(merged(model))
+        assert torch.allclose(plain(ids).logits, both, atol=1e-4)
+    assert not torch.allclose(alone, both, atol=1e-2)
+
+
+def test_every_process_has_the_weights_of_the_first() -> None:
+    """As FSDP and ZeRO-3 gather them: for the first process alone."""
+    script = """
+import torch
+from accelerate import PartialState
+from openr_data.pipelines.rl.scaled.weights import from_first
+state = PartialState(cpu=True)
+mine = {"one": torch.arange(6.0).reshape(2, 3), "two": torch.ones(2, dtype=torch.bfloat16)} if state.is_main_process else None
+found = from_first(mine, state.device)
+assert found["one"].tolist() == [[0, 1, 2], [3, 4, 5]] and found["two"].dtype == torch.bfloat16 and list(found) == ["one", "two"]
+"""
+    together([sys.executable, "-c", script])
+
+
+def test_another_number_of_processes_does_not_go_on(tmp_path: Path) -> None:
+    run(tmp_path / "run", config(scale=SCALE))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("WORLD_SIZE", "2")
+        with pytest.raises(RunDirError, match=r"processes \(1, now 2\)"):
+            run(tmp_path / "run", config(scale=SCALE), resume=True)
 
 
 def test_two_processes_take_the_updates_of_one(tmp_path: Path) -> None:
@@ -152,7 +202,7 @@ def test_two_processes_take_the_updates_of_one(tmp_path: Path) -> None:
     alike = config(source=source, held_out=held_out, scale=SCALE, updates=2, guards=Guards(window=1))
     one = run(tmp_path / "one", alike)
     started(tmp_path / "two")
-    two = run(tmp_path / "two", alike, resume=True)  # it is over, and told again
+    two = Result.read(finished(tmp_path / "two") or {})
     assert (two.updates, two.tokens, two.before, two.last) == (one.updates, one.tokens, one.before, one.last)
     start, alone, together = (
         flat(each) for each in (BUILTIN, tmp_path / "one/.checkpoints/000002", tmp_path / "two/.checkpoints/000002")
@@ -162,9 +212,6 @@ def test_two_processes_take_the_updates_of_one(tmp_path: Path) -> None:
 
 def started(out: Path) -> None:
     """The same run by command line, as two processes that a launcher would start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     asked = (
         "builtin --count 40 --difficulty 3 --held-out builtin --held-out-count 12 --questions 4 --group 4 --rate 1e-3 --updates 2"
     )
@@ -182,6 +229,14 @@ def started(out: Path) -> None:
         "--out",
         str(out),
     ]
+    together(command)
+
+
+def together(command: Sequence[str]) -> None:
+    """Two processes of `command`, to a good end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
     alike = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
     both = [
         subprocess.Popen(

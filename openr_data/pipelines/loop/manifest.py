@@ -16,9 +16,10 @@ _INTERVALS = ("greedy_before", "greedy_after", "greedy_gain", "sampled_before", 
 
 @dataclass(frozen=True, slots=True)
 class RoundManifest:
-    """`policy_in`, `policy_out` and `prm` are digests of the models. `tokens` are generated ones, by what they were for. `auroc`
-    and `ece` are the process reward model's on its validation questions. Accuracies are of the confirming questions, gains
-    paired. `stopped` is the reason for which a guard ended the learning.
+    """`policy_in`, `policy_out` and `prm` are digests of the models. `tokens` are generated ones, by what they were for, and
+    `seconds` those of the stages, whatever interrupted them. `auroc` and `ece` are the process reward model's on its validation
+    questions: other ones in every round, answered by that round's policy, so they do not compare rounds. Accuracies are of the
+    confirming questions, gains paired. `stopped` is the reason for which a guard ended the learning.
     """
 
     round: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from openr_data.engines import EngineLimits, EngineSpec
 from openr_data.engines.local_files import model_folder
+from openr_data.errors import UsageError
 from openr_data.graders import grades_itself
 from openr_data.models.files import model_digest
 from openr_data.pipelines.config import GenerateConfig, LabelRunConfig, RunOptions
@@ -81,7 +81,10 @@ _LEARNING = 500
 class _Loop:
     def __init__(self, config: LoopConfig, out: Path, limits: EngineLimits, listeners: LoopListeners, threads: int) -> None:
         self.config, self.out, self.limits, self.listeners, self.threads = config, out, limits, listeners, threads
-        self._problems = list(usable_problems(config.confirming, grades_itself))
+        chosen_by = {each.question for each in usable_problems(config.held_out, grades_itself)}
+        self._problems = [each for each in usable_problems(config.confirming, grades_itself) if each.question not in chosen_by]
+        if not self._problems:
+            raise UsageError("--confirming has no question that --held-out has not: what chooses a policy cannot confirm it")
 
     def go(self) -> list[RoundManifest]:
         found: list[RoundManifest] = []
@@ -103,13 +106,9 @@ class _Loop:
 
     def _round(self, number: int, folder: Path, policy: EngineSpec, before: Measured) -> tuple[RoundManifest, Measured]:
         folder.mkdir(exist_ok=True)
-        times = [time.monotonic()]
         solutions, labels = self._solutions(number, folder, policy), self._labels(number, folder, policy)
-        times.append(time.monotonic())
         trained = self._prm(number, folder, policy)
-        times.append(time.monotonic())
         learnt = self._policy(number, folder, policy)
-        times.append(time.monotonic())
         after = self._measured(number, replace(policy, engine="transformers", model=str(folder / "policy"), revision=""))
         seed = self.config.seed
         manifest = RoundManifest(
@@ -121,11 +120,12 @@ class _Loop:
                 "solutions": int(solutions.totals["tokens"]),
                 "labels": int(labels.totals["tokens"]),
                 "learning": learnt.tokens,
-                "measuring": learnt.evaluation_tokens + after.tokens,
+                "measuring": (before.tokens if number == 1 else 0) + learnt.evaluation_tokens + after.tokens,
             },
             seconds={
-                name: after_ - before_
-                for name, before_, after_ in zip(("data", "prm", "learning"), times, times[1:], strict=False)
+                "data": solutions.totals["seconds"] + labels.totals["seconds"],
+                "prm": trained.seconds,
+                "learning": learnt.seconds,
             },
             labelled=labels.rows.get("labeled", 0),
             auroc=trained.auroc,

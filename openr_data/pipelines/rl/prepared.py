@@ -79,7 +79,8 @@ class Prepared:
     @property
     def record(self) -> dict[str, Any]:
         """What has to be the same when the run goes on."""
-        return {
+        alike = {"processes": self.share[1]} if self.config.scale else {}  # TRL keeps a part of its state for each
+        return alike | {
             "config": self.config.plain(),
             "sampling": asdict(self.asked.sampling) | {"stop": list(self.asked.sampling.stop)},
             "policy": model_digest(self.folder),
@@ -103,6 +104,8 @@ class Prepared:
 def prepare(asked: Asked, warn: Callable[[str], None], share: tuple[int, int] = (0, 1)) -> Prepared:
     """`share`: see `Prepared`. Raises `UsageError` and `InputError`."""
     config = asked.config.checked()
+    if config.scale and isinstance(config.teaching, Grpo):  # before anything is written
+        config.scale.passes(config.teaching.questions, config.teaching.group, config.learn.minibatches, share[1])
     questions = read_questions(config, warn)
     folder = model_folder(config.engine)
     teacher = _teacher(asked, questions, share)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -13,7 +11,7 @@ from typing import Any
 
 import torch
 
-from openr_data.models.devices import choose_device, cpu_count
+from openr_data.models.devices import choose_device
 from openr_data.pipelines.rl.config import Dpo, Play, RLConfig
 from openr_data.pipelines.rl.lesson import Lesson
 from openr_data.pipelines.rl.measuring import held_out, measured
@@ -21,6 +19,7 @@ from openr_data.pipelines.rl.outcome import Result, concluded
 from openr_data.pipelines.rl.prepared import STOPPING, Listeners, Prepared, stopped_after
 from openr_data.pipelines.rl.rollouts import Rollouts
 from openr_data.pipelines.rl.state import OPTIMIZER, State, Writer, load_state, newest, write_metrics
+from openr_data.pipelines.rl.threads import threads
 from openr_data.pipelines.runner import interruptible
 from openr_data.rl.guards import reason_to_stop
 from openr_data.rl.learner import Learner
@@ -82,7 +81,7 @@ class ReferenceRun:
     def _learn(self, lesson: Lesson, number: int) -> dict[str, float]:
         torch.manual_seed(Random(f"{self.config.seed}/{number}/learn").getrandbits(31))  # of dropout, where a model has any
         rate = self.config.learn.rate_at(number, self._updates)
-        with _threads(self.asked.threads):
+        with threads(self.asked.threads):
             if self._actor:
                 every = [each for group in lesson.groups for each in group.trajectories]
                 return {
@@ -135,14 +134,3 @@ def _learner(config: RLConfig, model: Any, folder: Path) -> Learner:
     if isinstance(config.teaching, Dpo):
         return PairLearner(model, config.learn, load_policy(folder, device).eval(), config.teaching.loss)
     return Learner(model, config.learn, load_policy(folder, device).eval() if config.learn.loss.beta else None)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """The engine of a small model runs on one thread; learning takes them all."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or cpu_count())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -156,7 +156,7 @@ def keep(best: Path, out: Path) -> None:
     """The model of a checkpoint into the directory of the run."""
     for path in best.iterdir():
         if path.is_file() and path.name not in {OPTIMIZER, STATE}:
-            (out / path.name).write_bytes(path.read_bytes())
+            shutil.copyfile(path, out / path.name)
 
 
 def write_metrics(out: Path, state: State) -> None:

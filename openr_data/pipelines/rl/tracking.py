@@ -11,6 +11,7 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
+from openr_data.errors import UsageError
 from openr_data.pipelines.rl.prepared import Listeners
 from openr_data.pipelines.rl.state import Evaluation
 
@@ -62,5 +63,8 @@ class _Trackers:
     def _started(self, name: str) -> Any:
         kind = LOGGER_TYPE_TO_CLASS[name]
         made = kind(name, self._out) if kind.requires_logging_directory else kind(_PROJECT, name=self._out.resolve().name)
-        made.start()
+        try:
+            made.start()
+        except Exception as error:  # a key that is missing, no network: each tracker has words and kinds of its own
+            raise UsageError(f"the tracker '{name}' could not be started: {error}") from error
         return made

@@ -15,6 +15,7 @@ from openr_data.pipelines.rl.outcome import Result
 from openr_data.pipelines.rl.prepared import Asked, Listeners, Prepared, prepare
 from openr_data.pipelines.rl.record import begin, finished
 from openr_data.pipelines.rl.reference import ReferenceRun
+from openr_data.pipelines.rl.scaled.device import take_device
 from openr_data.pipelines.rl.scaled.extra import check_extra
 from openr_data.pipelines.rl.tracking import tracked
 from openr_data.store.lock import DirectoryLock
@@ -45,6 +46,7 @@ def train_policy(asked: Asked, listeners: Listeners = QUIET) -> Result:
     if asked.config.scale:
         check_extra()
         share = processes()
+        take_device(asked.limits.device, share[1])
     listeners = listeners if share[0] == 0 else QUIET  # the first process speaks
     prepared = prepare(asked, listeners.warn, share)
     if share[0] == 0:
@@ -62,9 +64,8 @@ def _carried_out(prepared: Prepared, listeners: Listeners) -> Result:
     except (asyncio.CancelledError, KeyboardInterrupt):
         raise Interrupted("stopped at once; --resume goes on from the last checkpoint") from None
     except torch.OutOfMemoryError:
-        raise EngineError(
-            "there is too little memory: use fewer --batch-tokens or --slots; the last checkpoint is kept"
-        ) from None
+        smaller = "a smaller --device-batch, --checkpointing, --lora" if prepared.config.scale else "fewer --batch-tokens"
+        raise EngineError(f"there is too little memory: use {smaller} or fewer --slots; the last checkpoint is kept") from None
     return run.finish()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 EPSILON = 1e-4
-"""Added to the standard deviation, as in TRL. Rewards that are all equal have advantages of 0."""
+"""Added to the standard deviation, as in TRL: rewards that are all equal have advantages of 0, up to rounding."""
 
 
 def grpo(rewards: Sequence[float | None], *, scale: bool = True) -> list[float]:

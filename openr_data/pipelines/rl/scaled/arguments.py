@@ -9,7 +9,6 @@ from typing import Any
 from peft import LoraConfig
 from trl import GRPOConfig
 
-from openr_data.errors import UsageError
 from openr_data.pipelines.rl.config import Grpo, RLConfig
 from openr_data.pipelines.rl.scaled.config import Scale
 
@@ -58,13 +57,7 @@ def adapter(scale: Scale) -> LoraConfig | None:
 
 def _shares(teaching: Grpo, minibatches: int, scale: Scale, world: int) -> Mapping[str, Any]:
     """How the solutions of an update are dealt out: to devices, passes and steps of the optimiser."""
-    if teaching.questions % world:
-        raise UsageError(f"{world} processes cannot share {teaching.questions} --questions: ask a multiple of {world}")
-    passes = scale.passes(teaching.questions // world * teaching.group)
-    if passes % minibatches:
-        raise UsageError(
-            f"{passes} forward passes of an update cannot be cut into {minibatches} --minibatches: choose another --device-batch"
-        )
+    passes = scale.passes(teaching.questions, teaching.group, minibatches, world)
     return {
         "per_device_train_batch_size": scale.device_batch,
         "steps_per_generation": passes,

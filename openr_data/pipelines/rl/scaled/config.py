@@ -35,10 +35,21 @@ class Scale:
         """Whether the model computes in bfloat16."""
         return self.precision == "bf16"
 
-    def passes(self, solutions: int) -> int:
-        """How many forward passes one device makes of `solutions`. Raises `UsageError` where that is no whole number."""
+    def passes(self, questions: int, group: int, minibatches: int, processes: int) -> int:
+        """How many forward passes each of `processes` makes of an update of `questions` with `group` solutions each, cut into
+        `minibatches`. Raises `UsageError` for numbers that do not come out even.
+        """
+        if questions % processes:
+            raise UsageError(f"{processes} processes cannot share {questions} --questions: ask a multiple of {processes}")
+        solutions = questions // processes * group
         if solutions % self.device_batch:
             raise UsageError(
                 f"{solutions} solutions of an update on each device are no multiple of --device-batch {self.device_batch}"
             )
-        return solutions // self.device_batch
+        passes = solutions // self.device_batch
+        if passes % minibatches:
+            raise UsageError(
+                f"{passes} forward passes of an update cannot be cut into {minibatches} --minibatches: "
+                "choose another --device-batch"
+            )
+        return passes

@@ -10,7 +10,7 @@ import asyncio
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +34,7 @@ from openr_data.pipelines.rl.scaled.config import Scale
 from openr_data.pipelines.rl.scaled.signals import Stop
 from openr_data.pipelines.rl.scaled.weights import full_weights, plain_model
 from openr_data.pipelines.rl.state import WORK, State, Writer, load_state, newest, write_metrics
+from openr_data.pipelines.rl.threads import threads
 from openr_data.rl.batches import Sample
 from openr_data.rl.guards import reason_to_stop
 from openr_data.rl.models import load_policy, save_policy
@@ -80,7 +81,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
         """The solutions of the next update."""
         self._began = time.monotonic()
         self._hand_over()
-        self._lesson = self._runner.run(self._prepared.teacher.lesson(self.state.metrics, self._rollouts))
+        self._lesson = self._together(self._prepared.teacher.lesson(self.state.metrics, self._rollouts))
         self._told = {"seconds_sampling": time.monotonic() - self._began}
         return self._lesson.samples
 
@@ -148,7 +149,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
             shutil.rmtree(self._scratch, ignore_errors=True)
         saved = self._last / _TRAINER if self._last else None
         try:
-            with without_bars():
+            with without_bars(), threads(self._prepared.asked.threads):
                 self._trainer.train(resume_from_checkpoint=str(saved) if saved and saved.is_dir() else None)
         except FloatingPointError as error:
             raise EngineError(f"the {error} is no number any more: try a lower --rate; the last checkpoint is kept") from None
@@ -162,6 +163,17 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
         self.state.seconds += time.monotonic() - self._began
         if self._leads:
             self._listeners.on_update(self.state.updates, self._config.updates, noted)
+
+    def _together(self, lesson: Coroutine[Any, Any, Lesson]) -> Lesson:
+        """The lesson of this process; where one has none, all of them stop: nobody waits for it."""
+        found, failures = Lesson(()), []
+        try:
+            found = self._runner.run(lesson)
+        except EngineError as error:
+            failures = [str(error)]
+        if every := gather_object(failures):
+            raise EngineError(every[0])
+        return found
 
     def _evaluate(self) -> None:
         """Every process answers its part of the held-out questions."""

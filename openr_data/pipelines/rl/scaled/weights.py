@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from accelerate import DistributedType, PartialState
+from accelerate.utils import broadcast, broadcast_object_list
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
@@ -16,7 +19,8 @@ def full_weights(trainer: Any) -> dict[str, Tensor]:
     """By the names of the model without its adapter. The adapter is added to a copy: what is trained does not change."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     if not isinstance(model, PeftModel):
-        return dict(trainer.accelerator.get_state_dict(trainer.model))
+        found = trainer.accelerator.get_state_dict(trainer.model)
+        return from_first(found, trainer.accelerator.device) if sharded(trainer.accelerator) else dict(found)
     return merged(model)
 
 
@@ -24,6 +28,22 @@ def plain_model(trainer: Any) -> Any:
     """The model without its adapter's wrapping: for its configuration, and not for its weights."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def sharded(accelerator: Any) -> bool:
+    """Whether the weights lie in parts: then accelerate gathers them for the first process alone."""
+    return accelerator.distributed_type in {DistributedType.FSDP, DistributedType.DEEPSPEED}
+
+
+def from_first(found: Mapping[str, Tensor] | None, device: torch.device) -> dict[str, Tensor]:
+    """What the first process has, in every process; the others may have anything. Each has to call it."""
+    kinds = {name: (weight.shape, weight.dtype) for name, weight in (found or {}).items()}
+    (kinds,) = broadcast_object_list([kinds])
+    own = found if found and PartialState().is_main_process else {}
+    return {
+        name: broadcast(own[name].to(device) if name in own else torch.empty(shape, dtype=dtype, device=device))
+        for name, (shape, dtype) in kinds.items()
+    }
 
 
 @torch.no_grad()

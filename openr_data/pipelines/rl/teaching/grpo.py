@@ -65,7 +65,7 @@ async def _sampled(
 ) -> tuple[list[Group], int]:
     """Solutions of the update's questions, and the level that these are of."""
     config, questions = teacher.config, teacher.questions
-    levels = [(each["level"], each["right"] or 0.0) for each in past]
+    levels = [(each["level"], each["right"]) for each in past if each["right"] is not None]  # unknown is not wrong
     level = next_level(levels, len(questions.levels), config.curriculum) if config.curriculum else ALL
     asked = sum(each["level"] == level for each in past)
     which, parts = share

@@ -1,0 +1,21 @@
+"""How many threads of a CPU learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from openr_data.models.devices import cpu_count
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """`count` of them within the block, or all for 0: an engine for a small model leaves one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or cpu_count())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
