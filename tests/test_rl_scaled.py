@@ -30,7 +30,7 @@ CONFIG = RLConfig(
     ProblemSource("builtin", count=40, difficulty=3, seed=1, split="train"),
     ProblemSource("builtin", count=4, difficulty=3, seed=2),
     EngineSpec("builtin"),
-    Grpo(questions=5, group=2),
+    Grpo(questions=4, group=4),
     updates=2,
     scale=Scale(),
 )
@@ -104,9 +104,15 @@ def test_processes_share_the_questions_of_an_update(tmp_path: Path) -> None:
             return [await each.teacher.lesson((), rollouts) for each in (whole, *parts)]
 
     alone, *shared = asyncio.run(lessons())
-    assert [len(each.groups) for each in shared] == [3, 2]
+    assert [len(each.groups) for each in shared] == [2, 2]
     together = [*shared[0].groups, *shared[1].groups]
     assert sorted(map(repr, together)) == sorted(map(repr, alone.groups))
+
+
+def test_solutions_that_devices_cannot_share_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="16 solutions of an update on each device are no multiple of --device-batch 7"):
+        prepare(asked(tmp_path, scale=Scale(device_batch=7)), lambda _: None)
+    assert not (tmp_path / "run").exists()
 
 
 def test_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
