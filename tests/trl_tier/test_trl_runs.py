@@ -160,7 +160,9 @@ def test_adapters_are_added_to_the_policy(tmp_path: Path) -> None:
 
 def test_a_model_with_its_adapter_merged_says_what_both_say() -> None:
     torch.manual_seed(0)
-    model = get_peft_model(load_policy(BUILTIN, torch.device("cpu")), adapter(Scale(lora=4)))
+    lora = adapter(Scale(lora=4))
+    assert lora is not None
+    model = get_peft_model(load_policy(BUILTIN, torch.device("cpu")), lora)
     for name, each in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(each, std=0.1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import DistributedType, PartialState
@@ -40,10 +40,11 @@ def from_first(found: Mapping[str, Tensor] | None, device: torch.device) -> dict
     kinds = {name: (weight.shape, weight.dtype) for name, weight in (found or {}).items()}
     (kinds,) = broadcast_object_list([kinds])
     own = found if found and PartialState().is_main_process else {}
-    return {
-        name: broadcast(own[name].to(device) if name in own else torch.empty(shape, dtype=dtype, device=device))
-        for name, (shape, dtype) in kinds.items()
-    }
+    whole: dict[str, Tensor] = {}
+    for name, (shape, dtype) in kinds.items():
+        room = own[name].to(device) if name in own else torch.empty(shape, dtype=dtype, device=device)
+        whole[name] = cast(Tensor, broadcast(room))
+    return whole
 
 
 @torch.no_grad()
