@@ -69,8 +69,8 @@ def test_progress_blames_the_step_that_went_wrong() -> None:
     bare = token_advantages(group, Credit("progress", outcome_weight=0, baseline=False))
     assert bare[1][::3] == pytest.approx([0.9, -0.8, 0])
     right, wrong = token_advantages(group, Credit("progress", outcome_weight=0))
-    assert right[::3] == pytest.approx([0, 0.4, 0])
-    assert wrong[::3] == pytest.approx([0, -0.4, 0])
+    assert right[::3] == pytest.approx([0, 0.8, 0])
+    assert wrong[::3] == pytest.approx([0, -0.8, 0])
 
 
 def test_a_step_behind_a_wrong_one_is_not_praised() -> None:
@@ -87,7 +87,7 @@ def test_wrong_answers_can_be_left_to_the_steps() -> None:
         every, positive = (token_advantages(group, Credit(kind, process_weight=0, negative_weight=weight)) for weight in (1, 0))
         assert positive == [every[0], [0.0] * 6]
         assert max(every[1]) < 0
-    assert min(token_advantages(group, Credit("progress", negative_weight=0))[1]) == pytest.approx(-0.4)
+    assert min(token_advantages(group, Credit("progress", negative_weight=0))[1]) == pytest.approx(-0.8)
 
 
 def test_weights_switch_a_part_off() -> None:
