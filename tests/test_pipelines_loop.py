@@ -103,3 +103,9 @@ def test_a_round_without_a_gain_is_the_last_one(tmp_path: Path) -> None:
     """Questions without a wrong answer can bring none."""
     easy = ProblemSource("builtin", count=8, difficulty=1, seed=2)
     assert len(run(tmp_path / "run", config(go_on=False, confirming=easy, updates=1))) == 1
+
+
+def test_what_chooses_a_policy_does_not_confirm_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--confirming has no question that --held-out has not"):
+        run(tmp_path / "run", config(confirming=config().held_out))
+    assert not (tmp_path / "run").exists()

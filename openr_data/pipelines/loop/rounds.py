@@ -69,9 +69,10 @@ def run_loop(
     config = config.checked()
     told = {name: value for name, value in config.plain().items() if name not in _LATER}
     body = {"loop": told, "policy": model_digest(model_folder(config.engine))}
+    loop = _Loop(config, out, limits, listeners, threads)  # reads the questions, before anything is written
     begin(out, body, resume=resume)
     with DirectoryLock(out):
-        return _Loop(config, out, limits, listeners, threads).go()
+        return loop.go()
 
 
 _LEARNING = 500
