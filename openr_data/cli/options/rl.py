@@ -42,7 +42,7 @@ class CreditOptions:
     ] = True
     step_baseline: Annotated[
         bool,
-        option("--step-baseline/--no-step-baseline", "Of process and progress: less the group's mean at the same step.", _CREDIT),
+        option("--step-baseline/--no-step-baseline", "Of process and progress: less the others' mean at the same step.", _CREDIT),
     ] = True
     scale_rewards: Annotated[
         bool, option("--scale-rewards/--no-scale-rewards", "Divide by the deviation of the group.", _CREDIT)

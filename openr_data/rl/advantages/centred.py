@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
+
+from openr_data.rl.advantages.grouped import rloo
 
 _Line = Sequence[float | None]
 
@@ -17,16 +20,10 @@ def centred(group: Sequence[_Line]) -> list[list[float]]:
     >>> centred([[0.75, -0.5], [0.25, None, 1.0]])
     [[0.5, -0.5], [-0.5, 0.0, 1.0]]
     """
-    known = [_known(group, place) for place in range(max(map(len, group), default=0))]
-    return [[_less(each, values) for each, values in zip(line, known, strict=False)] for line in group]
+    columns = [_less_others(column) for column in zip_longest(*group)]
+    return [[column[row] for column in columns[: len(line)]] for row, line in enumerate(group)]
 
 
-def _known(group: Sequence[_Line], place: int) -> list[float]:
-    return [each for line in group if place < len(line) and (each := line[place]) is not None]
-
-
-def _less(own: float | None, values: Sequence[float]) -> float:
-    """`own`, which is among `values`, less the mean of the others."""
-    if own is None or len(values) < 2:
-        return own or 0.0
-    return own - (sum(values) - own) / (len(values) - 1)
+def _less_others(column: _Line) -> list[float]:
+    known = sum(each is not None for each in column)
+    return rloo(column) if known > 1 else [each or 0.0 for each in column]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from openr_data.errors import UsageError
 from openr_data.models.devices import choose_device
+from openr_data.models.processes import local_rank
 
 
 def take_device(asked: str, processes: int) -> None:
@@ -25,4 +24,4 @@ def take_device(asked: str, processes: int) -> None:
             f"--trainer trl wants a process for each of the {torch.cuda.device_count()} GPUs: begin with `accelerate launch`, "
             "or show one alone with CUDA_VISIBLE_DEVICES=0"
         )
-    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(local_rank())

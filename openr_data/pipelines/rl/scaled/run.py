@@ -149,7 +149,7 @@ class ScaledRun(TrainerCallback):  # type: ignore[misc]  # transformers is not t
             shutil.rmtree(self._scratch, ignore_errors=True)
         saved = self._last / _TRAINER if self._last else None
         try:
-            with without_bars(), threads(self._prepared.asked.threads):
+            with without_bars(), threads(self._prepared.asked.threads, self._prepared.share[1]):
                 self._trainer.train(resume_from_checkpoint=str(saved) if saved and saved.is_dir() else None)
         except FloatingPointError as error:
             raise EngineError(f"the {error} is no number any more: try a lower --rate; the last checkpoint is kept") from None
